@@ -1,0 +1,69 @@
+package kernel
+
+import "errors"
+
+// What the kernel can do. Since and Source were looked up in the mainline tree.
+var (
+	// LowerdirPlus: overlayfs takes its layers one by one, so that neither a page
+	// nor a colon in a path limits them.
+	LowerdirPlus = &Feature{Name: "overlay lowerdir+", Since: "6.7", Source: "24e16e385f22", probe: probeLowerdirPlus}
+	// OverlayLayerFD: overlayfs takes layers as open directories.
+	OverlayLayerFD = &Feature{Name: "overlay layers by descriptor", Since: "6.13", Source: "a08557d19ef4", probe: probeOverlayLayerFD}
+	// OverlayDetachedLayer: a layer may lie on a mount that is attached nowhere.
+	OverlayDetachedLayer = &Feature{Name: "overlay layers on detached mounts", Since: "6.15", Source: "db04662e2f4f", probe: probeOverlayDetachedLayer}
+	// DetachedOnDetached: a detached mount may be attached to another one.
+	DetachedOnDetached = &Feature{Name: "mounts on detached mounts", Since: "6.15", Source: "", probe: probeDetachedOnDetached}
+	// OpenTreeAttr: one call clones a tree and sets its properties.
+	OpenTreeAttr = &Feature{Name: "open_tree_attr", Since: "6.15", Source: "c4a16820d901", probe: probeOpenTreeAttr}
+	// StatMount: statmount and listmount.
+	StatMount = &Feature{Name: "statmount", Since: "6.8", Source: "46eae99ef733", probe: probeStatMount}
+	// OpenTreeNamespace: open_tree makes a mount namespace of one tree.
+	OpenTreeNamespace = &Feature{Name: "OPEN_TREE_NAMESPACE", Since: "7.0", Source: "9b8a0ba68246", probe: probeOpenTreeNamespace}
+	// FSMountNamespace: fsmount makes a mount namespace of one filesystem.
+	FSMountNamespace = &Feature{Name: "FSMOUNT_NAMESPACE", Since: "7.0", Source: "", probe: probeFSMountNamespace}
+	// IDMappedMounts: mount_setattr knows MOUNT_ATTR_IDMAP. Whether a given
+	// filesystem does is another question, which [Mount.IDMap] answers.
+	IDMappedMounts = &Feature{Name: "id-mapped mounts", Since: "5.12", Source: "9caccd41541a", probe: probeIDMappedMounts}
+)
+
+// All returns every feature, in order of age.
+func All() []*Feature {
+	return []*Feature{
+		IDMappedMounts, LowerdirPlus, StatMount, OverlayLayerFD,
+		OverlayDetachedLayer, DetachedOnDetached, OpenTreeAttr, OpenTreeNamespace, FSMountNamespace,
+	}
+}
+
+// Features are the abilities that decide how root filesystems are made. The zero
+// value is the oldest kernel.
+type Features struct {
+	LowerdirPlus         bool
+	OverlayLayerFD       bool
+	OverlayDetachedLayer bool
+	IDMappedMounts       bool
+	OpenTreeNamespace    bool
+}
+
+// Detect probes what [Features] holds. The error names what could not be found
+// out; that is then false in the result, which is usable all the same.
+func Detect() (Features, error) {
+	var f Features
+	var errs []error
+	for _, p := range []struct {
+		feature *Feature
+		has     *bool
+	}{
+		{LowerdirPlus, &f.LowerdirPlus},
+		{OverlayLayerFD, &f.OverlayLayerFD},
+		{OverlayDetachedLayer, &f.OverlayDetachedLayer},
+		{IDMappedMounts, &f.IDMappedMounts},
+		{OpenTreeNamespace, &f.OpenTreeNamespace},
+	} {
+		err := p.feature.Probe()
+		*p.has = err == nil
+		if err != nil && !errors.Is(err, ErrNotSupported) {
+			errs = append(errs, err)
+		}
+	}
+	return f, errors.Join(errs...)
+}
