@@ -1,0 +1,200 @@
+package mountns
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/kernel"
+)
+
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 {
+		println("mountns: these tests make mount namespaces: run them as root")
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// onHost runs f in a namespace that plays the host: a private copy of the real
+// one, so that nothing the test mounts can leak.
+func onHost(t *testing.T, f func() error) {
+	t.Helper()
+	err := kernel.InNewThread(func() error {
+		if err := kernel.UnshareNamespace(); err != nil {
+			return err
+		}
+		if err := kernel.SetPropagation("/", kernel.Private, true); err != nil {
+			return err
+		}
+		return f()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mountTable(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var points []string
+	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		points = append(points, strings.Fields(line)[4])
+	}
+	return points
+}
+
+func TestTemplateHoldsAHandfulOfMountsWhateverTheHostHas(t *testing.T) {
+	run, crowd := t.TempDir(), t.TempDir()
+	onHost(t, func() error {
+		for range 200 {
+			dir, err := os.MkdirTemp(crowd, "")
+			if err != nil {
+				return err
+			}
+			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+				return err
+			}
+		}
+		tmpl, err := Open(run, run)
+		if err != nil {
+			return err
+		}
+		defer tmpl.Close()
+		ns, err := tmpl.Fork(func() error {
+			if points := mountTable(t); len(points) > 40 || points[0] != "/" {
+				t.Errorf("template has %d mounts: %v", len(points), points)
+			}
+			for _, path := range []string{"/proc/self/status", "/sys/kernel", "/dev/null", run} {
+				if _, err := os.Stat(path); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return ns.Close()
+	})
+}
+
+func TestSecondHolderTakesTheTemplateOver(t *testing.T) {
+	run := t.TempDir()
+	first, err := Open(run, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(run, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, err := first.ns.Same(second.ns); err != nil || !same {
+		t.Errorf("same = %v, %v; want the first one's namespace", same, err)
+	}
+	for _, tmpl := range []*Template{first, second} {
+		if err := tmpl.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	left, _ := filepath.Glob(run + "/mnt/*/*")
+	if len(left) != 0 {
+		t.Errorf("left in the registry: %v", left)
+	}
+}
+
+// staged mounts a tmpfs with one file after the template was made, as kubelet
+// does with a volume, and shows it in a fork.
+func TestStageShowsWhatTheHostMountedLater(t *testing.T) {
+	run, volumes := t.TempDir(), t.TempDir()
+	onHost(t, func() error {
+		tmpl, err := Open(run, run)
+		if err != nil {
+			return err
+		}
+		defer tmpl.Close()
+		outer, inner := volumes+"/outer", volumes+"/outer/inner"
+		for _, dir := range []string{outer, inner} {
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				return err
+			}
+			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+				return err
+			}
+		}
+		if err := os.WriteFile(inner+"/file", []byte("x"), 0o644); err != nil {
+			return err
+		}
+		link := volumes + "/link"
+		if err := os.Symlink(inner, link); err != nil {
+			return err
+		}
+		staging, resolved, err := tmpl.Stage([]Source{{Path: link, Recursive: true}, {Path: "/proc/self/status", Private: true}, {Path: "/nowhere"}})
+		if err != nil {
+			return err
+		}
+		defer staging.Close()
+		if resolved[0] != inner || resolved[2] != "/nowhere" {
+			t.Errorf("resolved %v", resolved)
+		}
+		ns, err := tmpl.Fork(func() error {
+			if err := staging.Attach(); err != nil {
+				return err
+			}
+			_, err := os.Stat(inner + "/file")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return ns.Close()
+	})
+}
+
+func TestStageKeepsPropagation(t *testing.T) {
+	run, volumes := t.TempDir(), t.TempDir()
+	onHost(t, func() error {
+		if err := unix.Mount("tmpfs", volumes, "tmpfs", 0, "size=64k"); err != nil {
+			return err
+		}
+		if err := kernel.SetPropagation(volumes, kernel.Shared, false); err != nil {
+			return err
+		}
+		if err := os.Mkdir(volumes+"/late", 0o755); err != nil {
+			return err
+		}
+		tmpl, err := Open(run, run)
+		if err != nil {
+			return err
+		}
+		defer tmpl.Close()
+		staging, _, err := tmpl.Stage([]Source{{Path: volumes}})
+		if err != nil {
+			return err
+		}
+		defer staging.Close()
+		ns, err := tmpl.Fork(staging.Attach)
+		if err != nil {
+			return err
+		}
+		defer ns.Close()
+		if err := unix.Mount("tmpfs", volumes+"/late", "tmpfs", 0, "size=64k"); err != nil {
+			return err
+		}
+		return kernel.InNewThread(func() error {
+			if err := ns.Enter(); err != nil {
+				return err
+			}
+			if points := mountTable(t); points[len(points)-1] != volumes+"/late" {
+				t.Errorf("a mount on the host does not show in the fork: %v", points)
+			}
+			return nil
+		})
+	})
+}

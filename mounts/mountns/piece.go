@@ -1,0 +1,28 @@
+package mountns
+
+import "tango/mounts/kernel"
+
+// piece is a detached tree and where it belongs.
+type piece struct {
+	tree *kernel.Mount
+	at   string
+}
+
+type pieces []piece
+
+// attach puts the trees to their places, in order, in the calling thread's
+// namespace.
+func (ps pieces) attach() error {
+	for _, p := range ps {
+		if err := p.tree.Attach(nil, p.at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (ps pieces) close() {
+	for _, p := range ps {
+		_ = p.tree.Close()
+	}
+}

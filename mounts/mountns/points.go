@@ -1,0 +1,65 @@
+package mountns
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// fixed says which of the host's mounts every template has: the root, fully
+// visible proc and sysfs, without which the kernel refuses new ones in a user
+// namespace (mount_too_revealing in fs/namespace.c), the cgroup hierarchies,
+// which a container's cgroup mount is made of, the device nodes, SELinux's
+// filesystem, and the place for temporary files.
+func fixed(m *mountinfo.Info) bool {
+	switch m.Mountpoint {
+	case "/", "/proc", "/sys", "/dev", "/tmp", "/sys/fs/selinux", "/sys/fs/cgroup":
+		return true
+	}
+	return m.FSType == "cgroup" || m.FSType == "cgroup2"
+}
+
+// mountPoints lists the mounts of a template, parents first: the fixed ones and
+// the holders.
+func mountPoints(holders []string) ([]string, error) {
+	infos, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return !fixed(m) && !slices.Contains(holders, m.Mountpoint), false
+	})
+	if err != nil {
+		return nil, err
+	}
+	var points []string
+	for _, m := range infos {
+		points = append(points, m.Mountpoint)
+	}
+	slices.Sort(points) // a parent's path is a prefix of its child's
+	return slices.Compact(points), nil
+}
+
+// holders lists the mount points on the way to each path, without "/".
+func holders(paths []string) ([]string, error) {
+	var points []string
+	for _, path := range paths {
+		for dir := filepath.Clean(path); dir != "/"; dir = filepath.Dir(dir) {
+			root, err := isMountPoint(dir)
+			if err != nil {
+				return nil, err
+			}
+			if root && !slices.Contains(points, dir) {
+				points = append(points, dir)
+			}
+		}
+	}
+	slices.Sort(points)
+	return points, nil
+}
+
+// isMountPoint asks the kernel about one path (STATX_ATTR_MOUNT_ROOT, Linux
+// 5.8), which, unlike reading mountinfo, takes no lock that mounting needs.
+func isMountPoint(path string) (bool, error) {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, 0, &st)
+	return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, err
+}

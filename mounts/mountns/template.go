@@ -1,0 +1,106 @@
+package mountns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/kernel"
+)
+
+// Template is a mount namespace that holds only what starting a container
+// takes. It is private: it neither gets nor sends mount events.
+type Template struct {
+	ns         *kernel.Namespace
+	root       *os.File // O_PATH, "/" in the namespace: lookups that start here see its mounts
+	unregister func()
+}
+
+// Open takes over the host's template from a running process, or makes it.
+// runDir is tango's run directory; need are directories of the host that must
+// show in the template, with the mounts that they are on. The caller closes it.
+func Open(runDir string, need ...string) (*Template, error) {
+	holders, err := holders(need)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the mounts for a template namespace: %w", err)
+	}
+	reg, err := openRegistry(runDir, holders)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the registry of template namespaces: %w", err)
+	}
+	if t := reg.find(need); t != nil {
+		return t, nil
+	}
+	ns, err := build(holders)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build a template mount namespace: %w", err)
+	}
+	t, err := newTemplate(ns)
+	if err != nil {
+		return nil, err
+	}
+	remove, err := reg.add(ns)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot register the template namespace: %w", err), t.Close())
+	}
+	t.unregister = remove
+	return t, nil
+}
+
+// newTemplate takes ns over; it is closed on error.
+func newTemplate(ns *kernel.Namespace) (*Template, error) {
+	t := &Template{ns: ns, unregister: func() {}}
+	err := kernel.InNewThread(func() (err error) {
+		if err = ns.Enter(); err == nil {
+			t.root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY, 0)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot enter the template namespace: %w", err), ns.Close())
+	}
+	return t, nil
+}
+
+// Fork makes a namespace that starts as a copy of the template. fill runs in it,
+// on a thread of its own that dies afterwards. The caller closes the namespace;
+// if no process has joined it by then, it goes away with all its mounts.
+func (t *Template) Fork(fill func() error) (*kernel.Namespace, error) {
+	return fork(t.ns.Enter, fill)
+}
+
+// ForkHost is Fork for the rare container that needs everything the host has
+// mounted. It costs what copying the host's table costs. The copy is private.
+func ForkHost(fill func() error) (*kernel.Namespace, error) {
+	return fork(func() error { return nil }, func() error {
+		if err := kernel.SetPropagation("/", kernel.Slave, true); err != nil {
+			return err
+		}
+		return fill()
+	})
+}
+
+func fork(enter, fill func() error) (ns *kernel.Namespace, _ error) {
+	err := kernel.InNewThread(func() (err error) {
+		if err = enter(); err != nil {
+			return err
+		}
+		if err = kernel.UnshareNamespace(); err != nil {
+			return err
+		}
+		if err = fill(); err != nil {
+			return err
+		}
+		ns, err = kernel.CurrentNamespace()
+		return err
+	})
+	return ns, err
+}
+
+// Close gives the template up. Namespaces forked from it live on.
+func (t *Template) Close() error {
+	t.unregister()
+	return errors.Join(t.root.Close(), t.ns.Close())
+}

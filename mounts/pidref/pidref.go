@@ -1,0 +1,127 @@
+// Package pidref lets processes share kernel objects that live exactly as long
+// as some process holds them: a sealed memfd that it executes, a mount namespace
+// that it has open. Nothing needs to outlive its users, be pinned or cleaned up.
+//
+// A directory holds one entry per holder, a symbolic link into the holder's
+// /proc directory. Its name says which process is meant, by pid and start time,
+// and which object, by inode: neither a recycled pid nor another file that
+// happens to be at the same place can pass for it.
+package pidref
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dir is a directory of entries. It belongs to root alone, mode 0700.
+type Dir string
+
+// Open returns the object of the first entry that is alive and that accept,
+// given the opened file, agrees to; nil if there is none. The caller closes the
+// file. Entries of dead holders are removed on the way.
+func (d Dir) Open(accept func(*os.File) bool) *os.File {
+	names, err := os.ReadDir(string(d))
+	if err != nil {
+		return nil
+	}
+	for _, n := range names {
+		e, err := parse(n.Name())
+		if err != nil {
+			continue
+		}
+		f, err := d.open(e)
+		if err != nil {
+			_ = os.Remove(filepath.Join(string(d), n.Name()))
+			continue
+		}
+		if accept(f) {
+			return f
+		}
+		_ = f.Close()
+	}
+	return nil
+}
+
+// Add makes an entry for the object at path below /proc/PID of the process pid,
+// for example "exe" or "fd/7". remove takes it out again.
+func (d Dir) Add(pid int, path string, object *os.File) (remove func(), _ error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(object.Fd()), &st); err != nil {
+		return nil, fmt.Errorf("cannot identify %s: %w", object.Name(), err)
+	}
+	started, err := startTime(pid)
+	if err != nil {
+		return nil, err
+	}
+	link := filepath.Join(string(d), entry{pid, started, st.Ino}.String())
+	err = os.Symlink(fmt.Sprintf("/proc/%d/%s", pid, path), link)
+	if errors.Is(err, os.ErrExist) {
+		return func() {}, nil // whoever added it takes it out
+	}
+	return func() { _ = os.Remove(link) }, err
+}
+
+// errStale says that an entry's holder is gone or holds something else now.
+var errStale = errors.New("stale entry")
+
+// open follows an entry's link. Who it leads to is checked after opening, since
+// only then the answer can't change any more.
+func (d Dir) open(e entry) (*os.File, error) {
+	f, err := os.Open(filepath.Join(string(d), e.String()))
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	started, err := startTime(e.pid)
+	if err == nil {
+		err = unix.Fstat(int(f.Fd()), &st)
+	}
+	if err == nil && (started != e.started || st.Ino != e.inode) {
+		err = errStale
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+type entry struct {
+	pid     int
+	started uint64 // clock ticks since boot
+	inode   uint64
+}
+
+func (e entry) String() string { return fmt.Sprintf("%d.%d.%d", e.pid, e.started, e.inode) }
+
+func parse(name string) (e entry, err error) {
+	_, err = fmt.Sscanf(name, "%d.%d.%d", &e.pid, &e.started, &e.inode)
+	if err == nil && e.String() != name {
+		err = fmt.Errorf("not an entry: %q", name)
+	}
+	return e, err
+}
+
+// startTime reads field 22 of /proc/PID/stat (proc_pid_stat(5)). The command
+// name, field 2, may hold spaces and parentheses: fields count from its end.
+func startTime(pid int) (uint64, error) {
+	path := fmt.Sprintf("/proc/%d/stat", pid)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("cannot parse %s", path)
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
