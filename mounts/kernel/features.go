@@ -9,10 +9,15 @@ var (
 	LowerdirPlus = &Feature{Name: "overlay lowerdir+", Since: "6.7", Source: "24e16e385f22", probe: probeLowerdirPlus}
 	// OverlayLayerFD: overlayfs takes layers as open directories.
 	OverlayLayerFD = &Feature{Name: "overlay layers by descriptor", Since: "6.13", Source: "a08557d19ef4", probe: probeOverlayLayerFD}
+	// OverlayLayerPathFD: the directories may be open with O_PATH only. Stable
+	// releases 6.13.11 and 6.14.2 have it, too.
+	OverlayLayerPathFD = &Feature{Name: "overlay layers by O_PATH descriptor", Since: "6.15", Source: "0ff053b98a0f", probe: probeOverlayLayerPathFD}
 	// OverlayDetachedLayer: a layer may lie on a mount that is attached nowhere.
 	OverlayDetachedLayer = &Feature{Name: "overlay layers on detached mounts", Since: "6.15", Source: "db04662e2f4f", probe: probeOverlayDetachedLayer}
+	// OverlayIDMappedLayers: a layer may lie on an id-mapped mount.
+	OverlayIDMappedLayers = &Feature{Name: "overlay layers on id-mapped mounts", Since: "5.19", Source: "bc70682a497c", probe: probeOverlayIDMappedLayers}
 	// DetachedOnDetached: a detached mount may be attached to another one.
-	DetachedOnDetached = &Feature{Name: "mounts on detached mounts", Since: "6.15", Source: "", probe: probeDetachedOnDetached}
+	DetachedOnDetached = &Feature{Name: "mounts on detached mounts", Since: "6.15", Source: "21107723831e", probe: probeDetachedOnDetached}
 	// OpenTreeAttr: one call clones a tree and sets its properties.
 	OpenTreeAttr = &Feature{Name: "open_tree_attr", Since: "6.15", Source: "c4a16820d901", probe: probeOpenTreeAttr}
 	// StatMount: statmount and listmount.
@@ -20,17 +25,19 @@ var (
 	// OpenTreeNamespace: open_tree makes a mount namespace of one tree.
 	OpenTreeNamespace = &Feature{Name: "OPEN_TREE_NAMESPACE", Since: "7.0", Source: "9b8a0ba68246", probe: probeOpenTreeNamespace}
 	// FSMountNamespace: fsmount makes a mount namespace of one filesystem.
-	FSMountNamespace = &Feature{Name: "FSMOUNT_NAMESPACE", Since: "7.0", Source: "", probe: probeFSMountNamespace}
+	FSMountNamespace = &Feature{Name: "FSMOUNT_NAMESPACE", Since: "7.1", Source: "5e8969bd1927", probe: probeFSMountNamespace}
 	// IDMappedMounts: mount_setattr knows MOUNT_ATTR_IDMAP. Whether a given
 	// filesystem does is another question, which [Mount.IDMap] answers.
 	IDMappedMounts = &Feature{Name: "id-mapped mounts", Since: "5.12", Source: "9caccd41541a", probe: probeIDMappedMounts}
+	// TmpfsIDMap: mounts of tmpfs can be id-mapped.
+	TmpfsIDMap = &Feature{Name: "id-mapped tmpfs", Since: "6.3", Source: "7a80e5b8c6fa", probe: probeTmpfsIDMap}
 )
 
 // All returns every feature, in order of age.
 func All() []*Feature {
 	return []*Feature{
-		IDMappedMounts, LowerdirPlus, StatMount, OverlayLayerFD,
-		OverlayDetachedLayer, DetachedOnDetached, OpenTreeAttr, OpenTreeNamespace, FSMountNamespace,
+		IDMappedMounts, OverlayIDMappedLayers, TmpfsIDMap, LowerdirPlus, StatMount, OverlayLayerFD,
+		OverlayLayerPathFD, OverlayDetachedLayer, DetachedOnDetached, OpenTreeAttr, OpenTreeNamespace, FSMountNamespace,
 	}
 }
 

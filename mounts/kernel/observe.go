@@ -11,7 +11,7 @@ import (
 // the system call's name ("close" for the last reference to a mount held by a
 // [Mount]), took the time inside the kernel, err the bare errno or nil. It runs
 // on the calling thread, which may be in any mount namespace, so it must not
-// block or open files.
+// block or open files. Calls that probes make are told, too.
 type Observer func(op string, took time.Duration, err error)
 
 var observer atomic.Pointer[Observer]

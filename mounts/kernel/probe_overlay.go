@@ -6,35 +6,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// overlayAbsent are the errors of a kernel that has no fsopen, or no overlayfs.
-var overlayAbsent = []error{unix.ENOSYS, unix.ENODEV}
+// without lists errors that say no: those given, and those of a kernel that has
+// no fsopen, or no overlayfs.
+func without(errs ...error) []error { return append(errs, unix.ENOSYS, unix.ENODEV) }
 
 // probeLowerdirPlus gives a layer that is not there: ENOENT if the option is
 // known, EINVAL if not.
 func probeLowerdirPlus() error {
 	c, err := OpenFS("overlay")
 	if err != nil {
-		return verdict(err, nil, overlayAbsent)
+		return verdict(err, nil, without())
 	}
 	defer c.Close()
-	return verdict(c.SetString("lowerdir+", noSuchPath),
-		[]error{unix.ENOENT}, []error{unix.EINVAL})
+	return verdict(c.SetString("lowerdir+", noSuchPath), []error{unix.ENOENT}, without(unix.EINVAL))
 }
 
 // probeOverlayLayerFD gives an open directory, which is only looked at: no
 // filesystem is made. EINVAL says that the option wants a string.
 func probeOverlayLayerFD() error {
+	return verdict(setLayer(os.O_RDONLY), nil, without(unix.EINVAL))
+}
+
+// probeOverlayLayerPathFD does the same with O_PATH. EBADF says that such a
+// descriptor is not looked up.
+func probeOverlayLayerPathFD() error {
+	return verdict(setLayer(unix.O_PATH), nil, without(unix.EINVAL, unix.EBADF))
+}
+
+// setLayer gives the root directory, opened with flags, to an overlay.
+func setLayer(flags int) error {
 	c, err := OpenFS("overlay")
 	if err != nil {
-		return verdict(err, nil, overlayAbsent)
+		return err
 	}
 	defer c.Close()
-	dir, err := os.Open("/")
+	dir, err := os.OpenFile("/", flags|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return verdict(c.SetFile("lowerdir+", dir), nil, []error{unix.EINVAL})
+	return c.SetFile("lowerdir+", dir)
 }
 
 // probeOverlayDetachedLayer makes an overlay of two directories of a tmpfs that
