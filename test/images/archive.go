@@ -3,6 +3,7 @@ package images
 import (
 	"archive/tar"
 	"bytes"
+	_ "crypto/sha256" // go-digest finds it by registration
 	"encoding/json"
 	"errors"
 	"fmt"
