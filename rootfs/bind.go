@@ -1,0 +1,89 @@
+package rootfs
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"tango/mounts/kernel"
+)
+
+// bind is a step that shows a directory or file as it is.
+type bind struct {
+	source    string
+	recursive bool
+	// ignored are options that mean nothing to a bind mount; mount(2) takes and
+	// forgets them, and so does containerd.
+	ignored []string
+}
+
+func parseBind(m Mount, opts options) (body, *OptionError) {
+	if !path.IsAbs(m.Source) {
+		return nil, &OptionError{Option: "source", Value: m.Source, Problem: "of a bind mount must be an absolute path"}
+	}
+	if opts.loop {
+		return nil, &OptionError{Option: "loop", Problem: "a bind mount has no device: name the filesystem as the type"}
+	}
+	recursive := opts.recursive || m.Type == "rbind"
+	return bind{source: tidyPath(m.Source), recursive: recursive, ignored: opts.rest}, nil
+}
+
+func (b bind) render() Mount {
+	how := "bind"
+	if b.recursive {
+		how = "rbind"
+	}
+	return Mount{Type: "bind", Source: b.source, Options: append([]string{how}, b.ignored...)}
+}
+
+// tidyPath drops doubled and trailing slashes and single dots, but leaves paths
+// with ".." as they are: what those mean depends on symlinks.
+func tidyPath(p string) string {
+	if hasDotDot(p) {
+		return p
+	}
+	return path.Clean(p)
+}
+
+func hasDotDot(p string) bool {
+	for part := range strings.SplitSeq(p, "/") {
+		if part == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// prepareBind copies the source's mount. The copy is private: what the container
+// mounts in its root must not appear in the snapshot's directory on the host.
+func (p *Preparer) prepareBind(b bind, s step) (*kernel.Mount, error) {
+	how := kernel.TreeClone
+	if b.recursive {
+		how |= kernel.TreeRecursive
+	}
+	m, err := kernel.OpenTree(nil, b.source, how)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.dressBind(m, b, s); err != nil {
+		p.freeLater(func() { m.Close() })
+		return nil, fmt.Errorf("cannot bind %q: %w", b.source, err)
+	}
+	return m, nil
+}
+
+// dressBind gives a copied mount its properties. As with mount(8), read-only and
+// the like are for the top mount, the mapping for all.
+func (p *Preparer) dressBind(m *kernel.Mount, b bind, s step) error {
+	attrs := s.flags.attrs()
+	if !s.mapping.empty() {
+		if err := p.idMap(m, s.mapping, attrs); err != nil {
+			return err
+		}
+	} else if attrs != 0 {
+		if err := m.SetAttr(attrs, 0, false); err != nil {
+			return err
+		}
+	}
+	return m.SetPropagation(kernel.Private, b.recursive)
+}

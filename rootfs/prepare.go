@@ -1,0 +1,174 @@
+package rootfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/containerd/log"
+
+	"tango/mounts/kernel"
+	"tango/mounts/userns"
+)
+
+// Config says how a [Preparer] works.
+type Config struct {
+	// Features are what the kernel can do, see kernel.Detect. The zero value is
+	// the oldest kernel.
+	Features kernel.Features
+	// Way forces one way; the default takes the best for each overlay.
+	Way Way
+	// Private makes the calling locked thread enter a fresh mount namespace
+	// that no mount event leaves. By default it is a private copy of the
+	// thread's own. Only WayPrivate and WayOptions call it, once.
+	Private func() error
+	// Log takes what is not worth failing for; log.L by default.
+	Log *log.Entry
+}
+
+// Preparer makes root filesystems, and keeps what they can share. It is safe for
+// concurrent use.
+type Preparer struct {
+	config  Config
+	userns  *pool[string, *os.File]      // by Mapping.String
+	groups  *pool[groupKey, *layerMount] // by the directory they show
+	freeing *queue
+
+	stageOnce sync.Once
+	stage     *stage // written once, by stageOnce; nil before and on stageErr
+	stageErr  error  // likewise
+
+	ungrouped atomic.Uint64
+	prepared  [ways]atomic.Uint64
+}
+
+// ErrEmptyPlan says that a Plan was not made by [Parse].
+var ErrEmptyPlan = errors.New("cannot prepare an empty plan")
+
+// New starts a Preparer. It must be closed.
+func New(c Config) *Preparer {
+	if c.Log == nil {
+		c.Log = log.L
+	}
+	if c.Private == nil {
+		c.Private = privateCopy
+	}
+	p := &Preparer{config: c, freeing: newQueue()}
+	p.userns = newPool[string](func(f *os.File) { f.Close() })
+	p.groups = newPool[groupKey](p.freeLayerMount)
+	go p.freeing.run()
+	return p
+}
+
+// Close waits until everything that was given back is freed. What was prepared
+// stays good, and may be closed later.
+func (p *Preparer) Close() error {
+	p.freeing.close()
+	p.stageOnce.Do(func() { p.stageErr = errClosed })
+	if p.stage != nil {
+		p.stage.queue.close()
+	}
+	return nil
+}
+
+var errClosed = errors.New("cannot prepare: preparer is closed")
+
+// Prepare makes the plan's mounts, detached: no mount namespace that anything
+// runs in changes. On an error nothing is left. The caller owns the Rootfs.
+//
+// Sources and layers are looked up in the mount namespace of the calling thread.
+// Prepare stops between two mounts when ctx ends.
+func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
+	if len(plan.steps) == 0 {
+		return nil, ErrEmptyPlan
+	}
+	r := &Rootfs{preparer: p}
+	for i, s := range plan.steps {
+		err := ctx.Err()
+		if err == nil {
+			err = p.prepareStep(r, s)
+		}
+		if err != nil {
+			r.Close()
+			return nil, fmt.Errorf("cannot prepare mount %d (%s): %w", i, s.body.render().Type, err)
+		}
+	}
+	return r, nil
+}
+
+// prepareStep adds the step's mount to r, and what it uses of others.
+func (p *Preparer) prepareStep(r *Rootfs, s step) error {
+	var mount *kernel.Mount
+	var err error
+	switch b := s.body.(type) {
+	case overlay:
+		mount, err = p.prepareOverlay(r, b, s)
+	case bind:
+		mount, err = p.prepareBind(b, s)
+	case filesystem:
+		mount, err = p.prepareFilesystem(b, s)
+	}
+	if err != nil {
+		return err
+	}
+	r.parts = append(r.parts, part{mount: mount, target: s.target})
+	return nil
+}
+
+func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) (*kernel.Mount, error) {
+	way, err := p.config.Way.choose(p.config.Features, o, s.mapping)
+	if err != nil {
+		return nil, err
+	}
+	var mount *kernel.Mount
+	switch way {
+	case WayPlain:
+		mount, err = p.plainOverlay(o, s)
+	case WayDetached:
+		mount, err = p.detachedOverlay(r, o, s)
+	}
+	if err == nil {
+		p.prepared[way].Add(1)
+	}
+	return mount, err
+}
+
+// idMap maps the owners of what a detached mount shows, and sets attrs.
+func (p *Preparer) idMap(m *kernel.Mount, mapping Mapping, attrs kernel.MountAttr) error {
+	ns, err := p.userns.acquire(mapping.String(), func() (*os.File, error) {
+		return userns.Open(mapping.UIDs, mapping.GIDs)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
+	}
+	defer ns.Release()
+	if err := m.IDMap(ns.value, attrs); err != nil {
+		return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
+	}
+	return nil
+}
+
+// Stats are what a [Preparer] holds and did.
+type Stats struct {
+	Groups     int            // shared mounts of layers' parents
+	GroupUsers int            // shares of them
+	Mappings   int            // user namespaces that mappings are made with
+	Ungrouped  uint64         // layers that no common parent reached, since New
+	Prepared   map[Way]uint64 // overlays made, by way, since New
+}
+
+// Stats tells the present numbers.
+func (p *Preparer) Stats() Stats {
+	s := Stats{Ungrouped: p.ungrouped.Load(), Prepared: make(map[Way]uint64)}
+	s.Groups, s.GroupUsers = p.groups.count()
+	s.Mappings, _ = p.userns.count()
+	for w := range ways {
+		if n := p.prepared[w].Load(); n > 0 {
+			s.Prepared[w] = n
+		}
+	}
+	return s
+}

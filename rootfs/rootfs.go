@@ -1,0 +1,123 @@
+package rootfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"tango/mounts/kernel"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rootfs is a prepared root filesystem: detached mounts until it is attached.
+type Rootfs struct {
+	preparer *Preparer
+
+	mu     sync.Mutex
+	parts  []part                          // guarded by mu; empty once attached or closed
+	shares []*lease[groupKey, *layerMount] // guarded by mu; empty once closed
+}
+
+// part is one mount of a root filesystem and its place below the root.
+type part struct {
+	mount  *kernel.Mount
+	target string
+}
+
+// ErrSpent says that a Rootfs was attached or closed before.
+var ErrSpent = errors.New("cannot attach root filesystem: it was attached or closed before")
+
+// Attach mounts everything on target, in order, in the mount namespace of the
+// calling thread; a mount's own Target is resolved inside target. It works once:
+// on an error, what it had attached is taken away again and the mounts are gone.
+func (r *Rootfs) Attach(target string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.parts) == 0 {
+		return ErrSpent
+	}
+	parts := r.parts
+	r.parts = nil
+	for i, part := range parts {
+		if err := part.attach(target); err != nil {
+			r.discard(parts[i:])
+			return errors.Join(err, takeAway(target, parts[:i]))
+		}
+		// Attached, so this is no unmount.
+		part.mount.Close()
+	}
+	return nil
+}
+
+func (p part) attach(target string) error {
+	place, err := openTarget(target, p.target)
+	if err != nil {
+		return err
+	}
+	defer place.Close()
+	return p.mount.Attach(place, "")
+}
+
+// openTarget opens sub inside of what is mounted at target now.
+func openTarget(target, sub string) (*os.File, error) {
+	root, err := kernel.OpenTree(nil, target, 0)
+	if err != nil {
+		return nil, err
+	}
+	if sub == "" {
+		return root.Disown(), nil
+	}
+	defer root.Close()
+	place, err := root.Resolve(sub, unix.O_PATH)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find mount target %q in root filesystem: %w", sub, err)
+	}
+	return place, nil
+}
+
+// takeAway unmounts what was attached, last first. Lookups go by the mount, not
+// its path, so that a symlink in the image leads nowhere.
+func takeAway(target string, parts []part) error {
+	var errs []error
+	for i := len(parts) - 1; i >= 0; i-- {
+		place, err := openTarget(target, parts[i].target)
+		if err == nil {
+			err = kernel.Unmount(fmt.Sprintf("/proc/thread-self/fd/%d", place.Fd()), kernel.UnmountDetach)
+			place.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Close gives back what the root filesystem shares with others, and drops mounts
+// that were not attached. The kernel's part of it is done off the caller's path.
+// What was attached stays; taking it away is for whoever owns the namespace. A
+// second call does nothing.
+func (r *Rootfs) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.discard(r.parts)
+	r.parts = nil
+	for _, share := range r.shares {
+		share.Release()
+	}
+	r.shares = nil
+	return nil
+}
+
+// discard frees mounts that are attached nowhere.
+func (r *Rootfs) discard(parts []part) {
+	for _, part := range parts {
+		r.preparer.freeLater(func() { part.mount.Close() })
+	}
+}
+
+// freeLater runs f off the caller's path, or at once if the Preparer is closed.
+func (p *Preparer) freeLater(f func()) {
+	if !p.freeing.whenIdle(f) {
+		f()
+	}
+}
