@@ -1,0 +1,22 @@
+package harness
+
+import (
+	"os"
+	"strings"
+)
+
+// LogTail returns the last lines of the log of containerd and the shims.
+func (n *Node) LogTail(lines int) string {
+	data, err := os.ReadFile(n.LogPath())
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// Log returns the whole log of containerd and the shims.
+func (n *Node) Log() (string, error) {
+	data, err := os.ReadFile(n.LogPath())
+	return string(data), err
+}

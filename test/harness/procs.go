@@ -1,0 +1,83 @@
+package harness
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Process is a process that belongs to a node.
+type Process struct {
+	PID     int
+	Command string // command line with spaces between the arguments
+}
+
+// Processes returns every process that descends from the node's containerd,
+// without containerd itself: shims, what shims started, and the containers'
+// processes. Those that ended while it looked are left out.
+func (n *Node) Processes() ([]Process, error) {
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil, err
+	}
+	var found []Process
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil || pid == os.Getpid() || n.daemon != nil && pid == n.daemon.Process.Pid {
+			continue
+		}
+		if n.owns(dir) {
+			found = append(found, Process{PID: pid, Command: commandLine(dir)})
+		}
+	}
+	return found, nil
+}
+
+// owns reports whether the process belongs to the node, by the marker in its
+// environment or by its cgroup. Errors mean that it has ended.
+func (n *Node) owns(dir string) bool {
+	environ, _ := os.ReadFile(filepath.Join(dir, "environ"))
+	if bytes.Contains(environ, []byte(markerEnv+"="+n.dir+"\x00")) {
+		return true
+	}
+	cgroups, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
+	return strings.Contains(string(cgroups), ":"+n.CgroupParent()+"/")
+}
+
+func commandLine(dir string) string {
+	data, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+	return strings.TrimSpace(string(bytes.ReplaceAll(data, []byte{0}, []byte{' '})))
+}
+
+// Shims returns the node's serving shims: those processes whose command line
+// names a containerd shim and the node's socket.
+func (n *Node) Shims() ([]Process, error) {
+	all, err := n.Processes()
+	var shims []Process
+	for _, p := range all {
+		if strings.Contains(p.Command, "-address "+n.Address()) && strings.Contains(p.Command, "-id ") {
+			shims = append(shims, p)
+		}
+	}
+	return shims, err
+}
+
+// FDs returns what the open file descriptors of a process are, by number.
+func FDs(pid int) (map[string]string, error) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	fds := make(map[string]string)
+	for _, e := range entries {
+		target, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if err == nil { // else it was closed meanwhile
+			fds[e.Name()] = target
+		}
+	}
+	return fds, nil
+}

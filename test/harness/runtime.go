@@ -1,0 +1,43 @@
+package harness
+
+import (
+	"fmt"
+
+	"github.com/containerd/containerd/api/types/runc/options"
+)
+
+// The runtimes that a container can be run with.
+const (
+	Stock = "io.containerd.runc.v2"
+	Tango = "io.containerd.tango.v2"
+)
+
+// RuntimeNames are the short names of the runtimes, as flags take them.
+var RuntimeNames = map[string]string{"runc": Stock, "tango": Tango}
+
+// runtimeOptions are the options of a runtime that keep its state inside the
+// node's directory. Both runtimes take runc's.
+func (n *Node) runtimeOptions(runtime string) (*options.Options, error) {
+	o := &options.Options{Root: n.path("run/runtime")}
+	if runtime == Stock {
+		runc, err := tool(n.bin, "runc")
+		if err != nil {
+			return nil, err
+		}
+		o.BinaryName = runc
+	}
+	return o, nil
+}
+
+// ParseRuntime returns the runtime type for a short name or a type itself.
+func ParseRuntime(name string) (string, error) {
+	if full, ok := RuntimeNames[name]; ok {
+		return full, nil
+	}
+	for _, full := range RuntimeNames {
+		if full == name {
+			return full, nil
+		}
+	}
+	return "", fmt.Errorf("cannot use runtime %q: runc and tango are known", name)
+}

@@ -1,0 +1,9 @@
+package integration
+
+import (
+	"testing"
+
+	"tango/test/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }

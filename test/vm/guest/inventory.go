@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// inventory is what a test binary must not change on its machine.
+type inventory struct {
+	mounts, processes, cgroups map[string]bool
+}
+
+func takeInventory() inventory {
+	return inventory{mounts: mountLines(), processes: processNames(), cgroups: cgroupDirs()}
+}
+
+// leaks names what is on the machine now and was not in the inventory. What is
+// on its way out gets a few seconds: the kernel ends processes in its own time.
+func (before inventory) leaks() []string {
+	var found []string
+	for range 50 {
+		now := takeInventory()
+		found = slices.Concat(
+			added("mount", before.mounts, now.mounts),
+			added("process", before.processes, now.processes),
+			added("cgroup", before.cgroups, now.cgroups))
+		if len(found) == 0 {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return found
+}
+
+func added(what string, before, now map[string]bool) []string {
+	var found []string
+	for name := range now {
+		if !before[name] {
+			found = append(found, what+" "+name)
+		}
+	}
+	sort.Strings(found)
+	return found
+}
+
+// mountLines returns the mounts of PID 1's namespace, without those that
+// automounts and logins of systemd bring.
+func mountLines() map[string]bool {
+	lines := map[string]bool{}
+	b, err := os.ReadFile("/proc/1/mountinfo")
+	if err != nil {
+		return lines
+	}
+	for l := range strings.Lines(string(b)) {
+		f := strings.Fields(l)
+		if len(f) < 5 || f[4] == "/proc/sys/fs/binfmt_misc" || strings.HasPrefix(f[4], "/run/user/") || strings.HasPrefix(f[4], "/run/credentials/") {
+			continue
+		}
+		lines[f[0]+" at "+f[4]] = true
+	}
+	return lines
+}
+
+// processNames returns the processes that are neither the kernel's nor services
+// of systemd.
+func processNames() map[string]bool {
+	names := map[string]bool{}
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, d := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(d))
+		command, err := os.ReadFile(d + "/cmdline")
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		stat, _ := os.ReadFile(d + "/stat")
+		cgroup, _ := os.ReadFile(d + "/cgroup")
+		if len(command) == 0 && !strings.Contains(string(stat), ") Z ") || ofSystemd(string(cgroup)) {
+			continue
+		}
+		names[fmt.Sprintf("%d %s", pid, strings.ReplaceAll(string(command), "\x00", " "))] = true
+	}
+	return names
+}
+
+// ofSystemd says whether a cgroup path belongs to one of systemd's own units;
+// tests live in tango-guest.service and in units that they make themselves.
+func ofSystemd(path string) bool {
+	for _, own := range []string{"/init.scope", "/user.slice", "/system.slice/systemd-", "/system.slice/dbus", "/system.slice/apt-", "/system.slice/e2scrub", "/system.slice/dev-", "/system.slice/tmp.mount", "/system.slice/logrotate"} {
+		if strings.Contains(path, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// cgroupDirs returns all cgroups, in every hierarchy.
+func cgroupDirs() map[string]bool {
+	dirs := map[string]bool{}
+	filepath.WalkDir(cgroupRoot, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && !ofSystemd(path) {
+			dirs[path] = true
+		}
+		return nil
+	})
+	return dirs
+}

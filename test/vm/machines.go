@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"tango/test/vm/job"
+)
+
+// machine is a row of the matrix: a guest, and why there is one like it.
+type machine struct {
+	job.Machine
+	Why    string
+	Short  bool     // part of the subset that every commit runs
+	Groups []string // names of the test groups to run; nil is all
+	Append string   // more of the kernel's command line
+}
+
+// machines returns all rows: every kernel on a machine of two nodes, and then
+// one guest for each kind of machine that differs in more than its kernel.
+func machines() []machine {
+	var all []machine
+	for i, k := range kernels {
+		all = append(all, machine{
+			Machine: plain(k.Version),
+			Why:     "a kernel of Debian's " + k.Suite,
+			Short:   i == 0 || i == len(kernels)-1,
+		})
+	}
+	return append(all, variants()...)
+}
+
+// plain is the machine that all others are variants of.
+func plain(version string) job.Machine {
+	return job.Machine{Name: version, Kernel: version, CPUs: 4, Nodes: 2, Threads: 1, Cgroup: 2}
+}
+
+// variants are the other kinds of machine.
+func variants() []machine {
+	variant := func(version, name, why string, change func(*machine)) machine {
+		m := machine{Machine: plain(version), Why: why}
+		m.Name = version + "-" + name
+		change(&m)
+		return m
+	}
+	return []machine{
+		// Newer kernels of Debian have no memory controller in version 1.
+		variant("6.1", "cgroup1", "controllers on cgroup v1 only", func(m *machine) { m.Cgroup = 1 }),
+		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
+			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
+			m.Groups = []string{"mounts", "rootfs", "shim"}
+		}),
+		variant("7.2", "emptynode", "a node that has CPUs and no memory", func(m *machine) {
+			m.CPUs, m.Nodes, m.EmptyNodes = 6, 3, 1
+			m.Groups = []string{"mounts", "rootfs", "shim"}
+		}),
+		variant("6.12", "systemd", "systemd is PID 1 and owns the cgroups", func(m *machine) {
+			m.Systemd = true
+			m.Groups = []string{"shim", "integration"}
+		}),
+		variant("7.3", "apparmor", "AppArmor confines containers", func(m *machine) {
+			m.AppArmor = true
+			m.Groups = []string{"shim", "integration"}
+		}),
+	}
+}
+
+// choice is what the command line picks of the rows.
+type choice struct {
+	Kernel, Machine string // "" is all
+	Nodes           int    // 0 is what the row says
+	Short           bool
+}
+
+// rows returns the rows that a choice picks. A number of nodes makes a machine
+// of its own for each kernel instead, with two CPUs a node.
+func (c choice) rows() ([]machine, error) {
+	var picked []machine
+	for _, m := range machines() {
+		special := m.Name != m.Kernel
+		switch {
+		case c.Kernel != "" && m.Kernel != c.Kernel,
+			c.Machine != "" && m.Name != c.Machine,
+			c.Nodes != 0 && special,
+			c.Short && !m.Short:
+			continue
+		}
+		if c.Nodes != 0 {
+			m.Nodes, m.CPUs = c.Nodes, 2*c.Nodes
+			m.Name = fmt.Sprintf("%s-%dnodes", m.Kernel, c.Nodes)
+		}
+		picked = append(picked, m)
+	}
+	if len(picked) == 0 {
+		return nil, fmt.Errorf("no machine is like %+v; -list prints all", c)
+	}
+	return picked, nil
+}
+
+// guestsAtOnce is how many guests run side by side by default: an emulated
+// guest that tests one thing at a time keeps about one core busy.
+func guestsAtOnce() int { return max(1, runtime.NumCPU()) }
