@@ -1,0 +1,145 @@
+# tango: build, test, measure. `make` alone lists what can be made.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+GO      ?= go
+BIN     := $(CURDIR)/bin
+TOOLS   := $(BIN)/tools
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# Seccomp needs libseccomp and cgo. The shim's own mount and life-cycle code
+# needs neither.
+TAGS    := seccomp
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X tango/shim/bootstrap.Version=$(VERSION) -X tango/shim/bootstrap.Revision=$(REVISION)
+
+CONTAINERD := github.com/containerd/containerd/v2
+CONTAINERD_VERSION = $(shell cd test/tools && $(GO) list -m -f '{{.Version}}' $(CONTAINERD))
+
+# More flags for the go tests: make test-unit TESTFLAGS='-run Foo -v'
+TESTFLAGS ?=
+# Which runtime the integration tests use: tango or runc.
+RUNTIME   ?= tango
+# More flags for the programs: make run RUNFLAGS='-containers 20'
+RUNFLAGS ?=
+
+export CGO_ENABLED := 1
+say = @printf '\033[1m%s\033[0m\n' '$(1)'
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## install the system packages that are missing (Debian, as root), or name them
+	@test/deps.sh
+
+.PHONY: build
+build: deps ## build containerd-shim-tango-v2 and tango into bin/
+	$(call say,building tango $(VERSION))
+	@mkdir -p $(BIN)
+	@$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./shim/cmd/...
+
+.PHONY: tools
+tools: $(TOOLS)/containerd $(TOOLS)/ctr $(TOOLS)/containerd-shim-runc-v2 $(TOOLS)/runc ## build containerd, ctr, the stock shim and runc into bin/tools/
+
+# Built as their own projects release them: containerd's programs static and
+# without cgo, the stock shim without gRPC, runc with seccomp.
+CTRD_LDFLAGS = -s -w -X $(CONTAINERD)/version.Version=$(CONTAINERD_VERSION)
+
+$(TOOLS)/containerd $(TOOLS)/ctr: test/tools/go.mod test/tools/go.sum
+	$(call say,building $(@F) (once; containerd takes some minutes on a small machine))
+	@mkdir -p $(TOOLS)
+	@cd test/tools && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(CTRD_LDFLAGS)' -o $@ $(CONTAINERD)/cmd/$(@F)
+	@touch $@
+
+$(TOOLS)/containerd-shim-runc-v2: test/tools/go.mod test/tools/go.sum
+	$(call say,building $(@F) (once))
+	@mkdir -p $(TOOLS)
+	@cd test/tools && CGO_ENABLED=0 $(GO) build -trimpath -tags no_grpc -ldflags '$(CTRD_LDFLAGS)' -o $@ $(CONTAINERD)/cmd/$(@F)
+	@touch $@
+
+$(TOOLS)/runc: test/tools/go.mod test/tools/go.sum | deps
+	$(call say,building $(@F) (once))
+	@mkdir -p $(TOOLS)
+	@cd test/tools && $(GO) build -trimpath -tags seccomp -ldflags '-s -w' -o $@ github.com/opencontainers/runc
+	@touch $@
+
+$(TOOLS)/golangci-lint: test/tools/lint/go.mod test/tools/lint/go.sum
+	$(call say,building $(@F) (once))
+	@mkdir -p $(TOOLS)
+	@cd test/tools/lint && $(GO) build -trimpath -ldflags '-s -w' -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(TOOLS)/govulncheck: test/tools/lint/go.mod test/tools/lint/go.sum
+	$(call say,building $(@F) (once))
+	@mkdir -p $(TOOLS)
+	@cd test/tools/lint && $(GO) build -trimpath -ldflags '-s -w' -o $@ golang.org/x/vuln/cmd/govulncheck
+	@touch $@
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo 'This needs root: it mounts, makes namespaces and runs containers. Try: sudo -E make $(MAKECMDGOALS)' >&2; exit 1; }
+
+.PHONY: test
+test: test-unit test-integration ## all tests (as root): units, then containers on a real containerd
+
+.PHONY: test-unit
+test-unit: root deps ## tests of the packages, on the real kernel
+	$(call say,unit tests)
+	@$(GO) test -tags '$(TAGS)' $(TESTFLAGS) ./...
+	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/...
+
+.PHONY: test-integration
+test-integration: root build tools ## tests of whole containers (RUNTIME=runc: against the stock shim)
+	$(call say,integration tests with $(RUNTIME))
+	@cd test && TANGO_TEST_RUNTIME=$(RUNTIME) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./integration/...
+
+.PHONY: run
+run: root build tools ## the demo: 100 containers of a 50-layer image, tango and stock side by side
+	@cd test && $(GO) run ./demo $(RUNFLAGS)
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## golangci-lint over both modules: layers, style, likely faults
+	$(call say,linting)
+	@$(TOOLS)/golangci-lint config verify
+	@$(TOOLS)/golangci-lint run --build-tags '$(TAGS)' ./...
+	@cd test && $(TOOLS)/golangci-lint run ./...
+
+.PHONY: vulncheck
+vulncheck: $(TOOLS)/govulncheck ## look for known vulnerabilities (asks vuln.go.dev)
+	$(call say,looking for known vulnerabilities)
+	@$(TOOLS)/govulncheck -tags '$(TAGS)' ./...
+
+# Programs under test/ that exist in this tree get a target.
+ifneq ($(wildcard test/bench/*.go),)
+.PHONY: bench
+bench: root build tools ## measure tango against the stock shim, interleaved
+	@cd test && $(GO) run ./bench $(RUNFLAGS)
+endif
+
+ifneq ($(wildcard test/vm/*.go),)
+.PHONY: matrix
+matrix: root build tools ## the tests on several kernels in virtual machines
+	@cd test && $(GO) run ./vm $(RUNFLAGS)
+endif
+
+ifneq ($(wildcard test/conformance/*.go),)
+.PHONY: conformance
+conformance: root build tools ## containerd's own client tests with both runtimes, and the difference
+	@cd test && $(GO) run ./conformance $(RUNFLAGS)
+endif
+
+ifneq ($(wildcard test/chaos/*.go),)
+.PHONY: chaos
+chaos: root build tools ## faults at every step, and proof that nothing is left
+	@cd test && $(GO) run ./chaos $(RUNFLAGS)
+endif
+
+.PHONY: clean
+clean: ## take away bin/
+	@rm -rf $(BIN)
