@@ -37,7 +37,7 @@ type options struct {
 	flavour string
 	guest   string
 	json    string
-	keep    string
+	logs    string
 	jobs    int
 	timeout time.Duration
 	refresh bool
@@ -61,12 +61,18 @@ func parseFlags() options {
 	flag.StringVar(&o.flavour, "flavour", "cloud-amd64", "`flavour` of the kernels, cloud-amd64 or amd64")
 	flag.StringVar(&o.guest, "suite", "trixie", "Debian `suite` of the guests' disk")
 	flag.StringVar(&o.json, "json", "", "write the results to this `file`")
-	flag.StringVar(&o.keep, "keep", "", "keep every guest's console and events in this `directory`")
+	flag.StringVar(&o.logs, "logs", "", "`directory` for every guest's console and events (default: logs in the cache)")
 	flag.IntVar(&o.jobs, "jobs", guestsAtOnce(), "guests at once")
 	flag.DurationVar(&o.timeout, "timeout", 25*time.Minute, "longest life of one guest")
 	flag.BoolVar(&o.refresh, "refresh", false, "look for newer packages of kernels that are cached")
 	flag.BoolVar(&o.list, "list", false, "print machines and groups, and run nothing")
 	flag.Parse()
+	if o.mirror == "" {
+		o.mirror = systemMirror()
+	}
+	if o.logs == "" {
+		o.logs = filepath.Join(o.cache, "logs")
+	}
 	return o
 }
 

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tango/test/vm/job"
+)
+
+// matrix runs the chosen machines and groups, and prints what came of it.
+func matrix(ctx context.Context, o options, root string) error {
+	if err := checkHost(); err != nil {
+		return err
+	}
+	rows, err := o.rows()
+	if err != nil {
+		return err
+	}
+	chosen, err := chooseGroups(o)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	return inScratch(o.cache, func(scratch string) error {
+		p, err := makePayload(ctx, root, scratch, chosen)
+		if err != nil {
+			return err
+		}
+		guests, err := prepare(ctx, o, rows, p, scratch)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("ready after %.0f s: %d guests, %d at once, KVM %t\n", time.Since(start).Seconds(), len(guests), o.jobs, kvm())
+		results := runAll(ctx, o, guests)
+		return conclude(os.Stdout, o, p, chosen, results, time.Since(start))
+	})
+}
+
+// chooseGroups returns the groups that the command line asks for.
+func chooseGroups(o options) ([]group, error) {
+	if o.groups != "" {
+		var chosen []group
+		for name := range strings.SplitSeq(o.groups, ",") {
+			i := slices.IndexFunc(groups, func(g group) bool { return g.Name == name })
+			if i < 0 {
+				return nil, fmt.Errorf("no test group %q; -list prints all", name)
+			}
+			chosen = append(chosen, groups[i])
+		}
+		return chosen, nil
+	}
+	return slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return o.Short && !g.Short }), nil
+}
+
+// prepare brings kernels and disk to the cache and makes the guests.
+func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch string) ([]*guest, error) {
+	disk, err := getDisk(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	images := map[string]image{}
+	var guests []*guest
+	for _, m := range rows {
+		if _, ok := images[m.Kernel]; !ok {
+			if images[m.Kernel], err = getImage(ctx, o, m.Kernel); err != nil {
+				return nil, err
+			}
+		}
+		g := &guest{machine: m, image: images[m.Kernel], disk: disk, payload: p, limit: o.timeout}
+		g.tests = slices.DeleteFunc(slices.Clone(p.tests), func(t job.Test) bool { return !m.runs(t.Group) })
+		g.dir = filepath.Join(scratch, m.Name)
+		if err := os.Mkdir(g.dir, 0o755); err != nil {
+			return nil, err
+		}
+		guests = append(guests, g)
+	}
+	return guests, nil
+}
+
+// runs says whether a machine runs a group.
+func (m machine) runs(group string) bool {
+	return m.Groups == nil || slices.Contains(m.Groups, group)
+}
+
+// runAll boots all guests, a few at once, and tells of each when it ends.
+func runAll(ctx context.Context, o options, guests []*guest) []result {
+	results := make([]result, len(guests))
+	slots := make(chan struct{}, max(1, o.jobs))
+	var wg sync.WaitGroup
+	for i, g := range guests {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			start := time.Now()
+			err := g.boot(ctx)
+			results[i] = readResult(ctx, g, err, time.Since(start))
+			err = g.keepLogs(o.logs)
+			fmt.Println(results[i].line())
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "vm: cannot keep logs:", err)
+			}
+		})
+	}
+	wg.Wait()
+	return results
+}
+
+// keepLogs copies a guest's console and events to the log directory.
+func (g *guest) keepLogs(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return errors.Join(
+		copyLog(g.console(), filepath.Join(dir, g.Name+".console")),
+		copyLog(g.events(), filepath.Join(dir, g.Name+".events")))
+}
+
+func copyLog(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return os.WriteFile(to, b, 0o644)
+}

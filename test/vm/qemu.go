@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tango/test/vm/job"
+)
+
+// memory is a guest's, over all its nodes, in MiB.
+const memory = 2048
+
+// Limits of silence: how long a guest may take to its first event, and how long
+// its tests may be quiet beyond their own time limit.
+const (
+	bootLimit = 3 * time.Minute
+	slack     = time.Minute
+)
+
+// guest is one boot of one machine.
+type guest struct {
+	machine
+	image   image
+	disk    string // the root disk, which stays as it is
+	payload *payload
+	tests   []job.Test
+	dir     string // empty, for this guest alone
+	limit   time.Duration
+}
+
+func (g *guest) console() string   { return filepath.Join(g.dir, "console") }
+func (g *guest) events() string    { return filepath.Join(g.dir, "events") }
+func (g *guest) initramfs() string { return filepath.Join(g.dir, "initramfs") }
+
+// boot runs the guest until it powers off, and says what ended it otherwise.
+func (g *guest) boot(ctx context.Context) error {
+	j := job.Job{Machine: g.Machine, Modules: g.image.Modules, Groups: g.tests}
+	if err := g.image.writeInitramfs(g.initramfs(), g.payload.guest, j); err != nil {
+		return err
+	}
+	defer os.Remove(g.initramfs())
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", g.arguments()...)
+	cmd.Dir = g.dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+g.dir) // for the disks' temporary writes
+	watched := make(chan struct{})
+	go func() { defer close(watched); g.watch(ctx, cancel) }()
+	out, err := cmd.CombinedOutput()
+	cause := context.Cause(ctx)
+	cancel(nil)
+	<-watched
+	if cause != nil {
+		return cause
+	}
+	if err != nil {
+		return fmt.Errorf("QEMU failed: %w: %s", err, out)
+	}
+	return nil
+}
+
+// watch ends a guest that is silent for too long, or lives for too long.
+func (g *guest) watch(ctx context.Context, end context.CancelCauseFunc) {
+	quiet := slack
+	for _, t := range g.tests {
+		quiet = max(quiet, t.Timeout+slack)
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	start := time.Now()
+	var size int64
+	for last := start; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if info, err := os.Stat(g.events()); err == nil && info.Size() != size {
+			size, last = info.Size(), time.Now()
+		}
+		switch silent := time.Since(last); {
+		case time.Since(start) > g.limit:
+			end(fmt.Errorf("guest was still running after %v", g.limit))
+		case size == 0 && silent > bootLimit:
+			end(fmt.Errorf("guest did not come up in %v", bootLimit))
+		case silent > quiet:
+			end(fmt.Errorf("guest hung: nothing heard for %v", quiet))
+		}
+	}
+}
+
+// arguments is QEMU's command line.
+func (g *guest) arguments() []string {
+	args := []string{
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		"-machine", "pc", "-m", fmt.Sprint(memory),
+		"-kernel", g.image.vmlinuz(), "-initrd", g.initramfs(), "-append", g.commandLine(),
+		"-chardev", "file,id=console,path=" + g.console(), "-serial", "chardev:console",
+		"-device", "virtio-serial-pci", "-chardev", "file,id=events,path=" + g.events(),
+		"-device", "virtserialport,chardev=events,name=" + job.Port,
+		"-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng",
+	}
+	args = append(args, disk("tango-root", g.disk)...)
+	args = append(args, disk("tango-payload", g.payload.disk)...)
+	return append(append(args, accelerator()...), topology(g.Machine)...)
+}
+
+// commandLine is the kernel's: panics end the guest at once, warnings reach the
+// console, and nothing is spent on mitigations that an emulated CPU needs not.
+func (g *guest) commandLine() string {
+	words := []string{"console=ttyS0", "panic=-1", "oops=panic", "loglevel=5", "mitigations=off", "no_timer_check"}
+	if g.Systemd {
+		words = append(words, "systemd.show_status=false", "systemd.mask=apt-daily.timer", "systemd.mask=systemd-networkd-wait-online.service")
+	}
+	return strings.Join(append(words, strings.Fields(g.Append)...), " ")
+}
+
+// disk is a virtio disk whose writes go to a temporary file.
+func disk(serial, file string) []string {
+	return []string{
+		"-drive", "if=none,id=" + serial + ",format=raw,snapshot=on,cache=unsafe,file=" + file,
+		"-device", "virtio-blk-pci,drive=" + serial + ",serial=" + serial,
+	}
+}
+
+// accelerator is KVM where the CPU says that it can: /dev/kvm alone does not
+// mean that Debian's kernels boot under it. Five-level page tables only slow an
+// emulated CPU down.
+func accelerator() []string {
+	if kvm() {
+		return []string{"-accel", "kvm", "-cpu", "host"}
+	}
+	return []string{"-accel", "tcg,thread=multi", "-cpu", "max,la57=off"}
+}
+
+func kvm() bool {
+	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, err := os.ReadFile("/proc/cpuinfo")
+	return err == nil && (strings.Contains(string(b), " vmx ") || strings.Contains(string(b), " svm "))
+}
+
+// topology deals CPUs and memory out to the nodes; each node is a socket, and
+// the last nodes are those without memory.
+func topology(m job.Machine) []string {
+	each := m.CPUs / m.Nodes
+	args := []string{"-smp", fmt.Sprintf("%d,sockets=%d,cores=%d,threads=%d", m.CPUs, m.Nodes, each/m.Threads, m.Threads)}
+	withMemory := m.Nodes - m.EmptyNodes
+	for n := range m.Nodes {
+		node := fmt.Sprintf("node,nodeid=%d,cpus=%d-%d", n, n*each, (n+1)*each-1)
+		if n < withMemory {
+			args = append(args, "-object", fmt.Sprintf("memory-backend-ram,id=node%d,size=%dM", n, memory/withMemory))
+			node += fmt.Sprintf(",memdev=node%d", n)
+		}
+		args = append(args, "-numa", node)
+	}
+	return args
+}
+
+// needed are the programs that the matrix runs; provision.sh host installs them.
+var needed = []string{"qemu-system-x86_64", "debootstrap", "depmod", "xz", "mkfs.ext4", "unshare", "apt-get", "dpkg-deb"}
+
+// checkHost says what is missing on this machine.
+func checkHost() error {
+	var errs []error
+	if os.Geteuid() != 0 {
+		errs = append(errs, errors.New("the matrix needs root, to build the guests' disk"))
+	}
+	for _, n := range needed {
+		if _, err := exec.LookPath(n); err != nil {
+			errs = append(errs, fmt.Errorf("%s is missing: test/vm/provision.sh host installs it", n))
+		}
+	}
+	return errors.Join(errs...)
+}
