@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -20,6 +21,8 @@ const (
 	loggerDrain = time.Second
 	// loggerTerm is how long it then has from SIGTERM to SIGKILL.
 	loggerTerm = 12 * time.Second
+	// loggerKill is how long the kernel then has to end it.
+	loggerKill = 5 * time.Second
 )
 
 // logger is a running logging binary.
@@ -27,6 +30,8 @@ type logger struct {
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when the process was waited for
 	err  error         // of Wait; read after gone
+
+	drain, term time.Duration // loggerDrain and loggerTerm
 }
 
 // startLogger starts the program of t with stdout, stderr and a pipe to say
@@ -41,7 +46,7 @@ func startLogger(ctx context.Context, c Config, t target, stdout, stderr *os.Fil
 		return nil, err
 	}
 	defer r.Close()
-	l := &logger{cmd: exec.Command(t.path, t.args...), gone: make(chan struct{})}
+	l := newLogger(t)
 	l.cmd.Env = []string{"CONTAINER_ID=" + c.id(), "CONTAINER_NAMESPACE=" + c.Namespace}
 	l.cmd.ExtraFiles = []*os.File{stdout, stderr, w}
 	err = l.cmd.Start()
@@ -56,6 +61,15 @@ func startLogger(ctx context.Context, c Config, t target, stdout, stderr *os.Fil
 		return nil, err
 	}
 	return l, nil
+}
+
+func newLogger(t target) *logger {
+	return &logger{
+		cmd:   exec.Command(t.path, t.args...),
+		gone:  make(chan struct{}),
+		drain: loggerDrain,
+		term:  loggerTerm,
+	}
 }
 
 // awaitReady reads the one byte or, unless strict, the end of file that a
@@ -92,19 +106,18 @@ func (l *logger) pids() []int {
 }
 
 // stop ends the process, whose input has ended, and returns how it went unless
-// that is by itself or by our SIGTERM. It takes loggerDrain + loggerTerm and a
-// little more at most.
+// that is by itself or by our signals.
 func (l *logger) stop() error {
-	if l.goneWithin(loggerDrain) {
+	if l.goneWithin(l.drain) {
 		return l.verdict()
 	}
 	l.signal(unix.SIGTERM)
-	if l.goneWithin(loggerTerm) {
+	if l.goneWithin(l.term) {
 		return l.verdict()
 	}
 	log.L.Warn("failed to wait for shim logger process to exit, killing")
 	l.signal(unix.SIGKILL)
-	if !l.goneWithin(loggerDrain) {
+	if !l.goneWithin(loggerKill) {
 		return fmt.Errorf("logging binary %s (pid %d) survives SIGKILL", l.cmd.Path, l.cmd.Process.Pid)
 	}
 	return nil
@@ -133,7 +146,7 @@ func (l *logger) verdict() error {
 	if l.err == nil {
 		return nil
 	}
-	if errors.As(l.err, &exit) && exit.Sys().(unix.WaitStatus).Signal() == unix.SIGTERM {
+	if errors.As(l.err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == unix.SIGTERM {
 		return nil
 	}
 	return fmt.Errorf("logging binary %s: %w", l.cmd.Path, l.err)
