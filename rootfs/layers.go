@@ -247,10 +247,21 @@ func (p *Preparer) mountLayers(dir string, mapping Mapping, staged bool) (_ *lay
 	if err := m.SetPropagation(kernel.Private, false); err != nil {
 		return nil, err
 	}
-	return &layerMount{mount: m}, nil
+	l := &layerMount{mount: m}
+	if staged {
+		err = p.stage.do(func() (err error) {
+			l.staged, err = p.stage.attach(m)
+			return err
+		})
+	}
+	return l, err
 }
 
 // freeLayerMount gives a shared mount back to the kernel.
 func (p *Preparer) freeLayerMount(l *layerMount) {
+	if l.staged != "" {
+		// Attached, so closing it is no unmount.
+		p.stage.detach(l.staged)
+	}
 	p.freeLater(func() { l.mount.Close() })
 }

@@ -66,11 +66,11 @@ func New(c Config) *Preparer {
 // Close waits until everything that was given back is freed. What was prepared
 // stays good, and may be closed later.
 func (p *Preparer) Close() error {
-	p.freeing.close()
 	p.stageOnce.Do(func() { p.stageErr = errClosed })
 	if p.stage != nil {
 		p.stage.queue.close()
 	}
+	p.freeing.close()
 	return nil
 }
 
@@ -129,6 +129,8 @@ func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) (*kernel.Mount, 
 		mount, err = p.plainOverlay(o, s)
 	case WayDetached:
 		mount, err = p.detachedOverlay(r, o, s)
+	default:
+		mount, err = p.privateOverlay(r, o, s, way)
 	}
 	if err == nil {
 		p.prepared[way].Add(1)
