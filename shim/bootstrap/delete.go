@@ -1,0 +1,35 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tango/shim/container"
+)
+
+// remove cleans up after a shim that is gone and tells how its container ended.
+func remove(ctx context.Context, inv *invocation, stdout io.Writer) error {
+	bundle, err := inv.bundlePath()
+	if err != nil {
+		return err
+	}
+	lost, err := container.CleanUp(ctx, inv.id, inv.namespace, bundle)
+	if err != nil {
+		return err
+	}
+	data, err := proto.Marshal(&taskapi.DeleteResponse{
+		Pid:        uint32(lost.Pid),
+		ExitStatus: uint32(lost.Exit.Status),
+		ExitedAt:   timestamppb.New(lost.Exit.At),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot encode the delete response: %w", err)
+	}
+	_, err = stdout.Write(data)
+	return err
+}

@@ -1,0 +1,159 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/pkg/shim"
+	"github.com/containerd/fifo"
+	"github.com/containerd/log"
+	"github.com/containerd/ttrpc"
+	"golang.org/x/sys/unix"
+
+	"tango/shim/options"
+	"tango/shim/task"
+)
+
+// ttrpcAddressEnv is where containerd says that it takes events.
+const ttrpcAddressEnv = "TTRPC_ADDRESS"
+
+// inheritedSocket is the descriptor that start hands to the daemon.
+const inheritedSocket = 3
+
+// gcPercent keeps a small daemon small: its heap is a few megabytes, so it is
+// cheaper to collect early than to keep garbage resident, times hundreds of pods.
+const gcPercent = 40
+
+// serve is the daemon: it answers containerd until it is told to shut down.
+func serve(ctx context.Context, inv *invocation) error {
+	debug.SetGCPercent(gcPercent)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := becomeSubreaper(); err != nil {
+		return err
+	}
+	if err := logToPipe(ctx); err != nil {
+		return err
+	}
+	listener, err := inv.listen()
+	if err != nil {
+		return err
+	}
+	defer removeSockets(ctx, inv)
+	publisher, err := shim.NewPublisher(os.Getenv(ttrpcAddressEnv))
+	if err != nil {
+		return fmt.Errorf("cannot connect to containerd's event service: %w", err)
+	}
+	defer publisher.Close()
+	service := task.New(ctx, runDir(), publisher, cancel)
+	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(ttrpc.UnixSocketRequireSameUser()))
+	if err != nil {
+		return fmt.Errorf("cannot make the ttrpc server: %w", err)
+	}
+	service.Register(server)
+	return run(ctx, cancel, server, listener, service)
+}
+
+// run serves until ctx is done, then lets answers and events out.
+func run(ctx context.Context, cancel func(), server *ttrpc.Server, l net.Listener, service io.Closer) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(context.WithoutCancel(ctx), l) }()
+	go handleSignals(ctx, cancel)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("cannot serve: %w", err)
+	case <-ctx.Done():
+	}
+	_ = l.Close()
+	return service.Close()
+}
+
+func runDir() string {
+	if dir := os.Getenv(runDirEnv); dir != "" {
+		return dir
+	}
+	return options.DefaultRunDir
+}
+
+// becomeSubreaper has orphans of containers handed to this process.
+func becomeSubreaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot become a child subreaper: %w", err)
+	}
+	return nil
+}
+
+// logToPipe sends stderr, and so the log, to the pipe in the bundle that
+// containerd reads.
+func logToPipe(ctx context.Context) error {
+	_ = log.SetFormat(log.TextFormat)
+	f, err := fifo.OpenFifoDup2(ctx, "log", unix.O_WRONLY, 0o700, int(os.Stderr.Fd()))
+	if err != nil {
+		return fmt.Errorf("cannot open the log pipe: %w", err)
+	}
+	log.L.Logger.SetOutput(f)
+	return nil
+}
+
+// listen takes over the socket from start, or makes the one the flags name.
+func (inv *invocation) listen() (net.Listener, error) {
+	if inv.socket != "" {
+		return net.Listen("unix", inv.socket)
+	}
+	f := os.NewFile(inheritedSocket, "socket")
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve on the inherited socket: %w", err)
+	}
+	return l, nil
+}
+
+// removeSockets takes the shim's sockets away, whoever made them.
+func removeSockets(ctx context.Context, inv *invocation) {
+	if address, err := shim.ReadAddress("address"); err == nil {
+		_ = shim.RemoveSocket(address)
+	}
+	dir, err := os.Readlink(socketDirLink)
+	if err != nil {
+		return
+	}
+	group, err := groupOf(inv.id)
+	if err != nil {
+		group = inv.id
+	}
+	for _, debug := range []bool{false, true} {
+		if address, err := shim.CreateSocketAddress(ctx, dir, inv.address, group, debug); err == nil {
+			_ = shim.RemoveSocket(address)
+		}
+	}
+}
+
+// handleSignals ends the shim on SIGTERM and SIGINT and prints all stacks on
+// SIGUSR1. SIGPIPE is no reason to die: a log reader may go away.
+func handleSignals(ctx context.Context, cancel func()) {
+	ch := make(chan os.Signal, 8)
+	signal.Notify(ch, unix.SIGTERM, unix.SIGINT, unix.SIGPIPE, unix.SIGUSR1)
+	for {
+		select {
+		case s := <-ch:
+			switch s {
+			case unix.SIGUSR1:
+				dumpStacks()
+			case unix.SIGTERM, unix.SIGINT:
+				log.L.WithField("signal", s).Debug("caught exit signal")
+				cancel()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package bootstrap
+
+import (
+	"context"
+	"io"
+)
+
+// start answers containerd's question "where is the shim for this container?":
+// at the pod's socket, behind which a daemon is spawned unless one answers.
+func start(ctx context.Context, inv *invocation, stdin io.Reader, stdout io.Writer) (retErr error) {
+	req, err := readRequest(inv, stdin)
+	if err != nil {
+		return err
+	}
+	group, err := groupOf(req.id)
+	if err != nil {
+		return err
+	}
+	if err := req.rememberSocketDir(); err != nil {
+		return err
+	}
+	socket, served, err := listen(ctx, req, group, false)
+	if err != nil {
+		return err
+	}
+	if served {
+		return req.reply(stdout, socket.address)
+	}
+	defer func() {
+		if retErr != nil {
+			socket.remove()
+		}
+	}()
+	d, err := newDaemon(inv, req)
+	if err != nil {
+		return err
+	}
+	if err := d.spawn(socket); err != nil {
+		return err
+	}
+	return req.reply(stdout, socket.address)
+}

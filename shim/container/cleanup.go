@@ -1,0 +1,144 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/log"
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
+	"github.com/opencontainers/runc/libcontainer"
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/kernel"
+	"tango/shim/options"
+)
+
+// killTimeout is how long killed processes get to be gone, in the kernel.
+const killTimeout = 10 * time.Second
+
+// Lost is what a lost shim's container ended like.
+type Lost struct {
+	Pid  int
+	Exit Exit
+}
+
+// CleanUp takes away what is left of a container whose shim is gone: processes,
+// cgroups, state, mounts. What can't be done is logged, and the rest done.
+func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
+	opts, err := options.Load(bundle)
+	if err != nil {
+		return Lost{}, err
+	}
+	root := stateRoot(bundle, namespace, opts)
+	pid := 0
+	lc, err := libcontainer.Load(root, id)
+	switch {
+	case err == nil:
+		if state, err := lc.State(); err == nil {
+			pid = state.InitProcessPid
+		}
+		destroyForced(lc)
+	default:
+		if !errors.Is(err, libcontainer.ErrNotExist) {
+			log.G(ctx).WithError(err).Warn("cannot load the container's state")
+		}
+		destroyHalfMade(ctx, id, bundle, opts)
+	}
+	if err := os.RemoveAll(filepath.Join(root, id)); err != nil {
+		log.G(ctx).WithError(err).Warn("cannot remove the container's state")
+	}
+	releaseHostRoot(ctx, filepath.Join(bundle, "rootfs"))
+	if r, err := loadExit(bundle); err == nil {
+		return Lost{Pid: r.Pid, Exit: Exit{Status: r.Status, At: r.At}}, nil
+	}
+	return Lost{Pid: pid, Exit: Exit{Status: exitBySignal + int(unix.SIGKILL), At: time.Now()}}, nil
+}
+
+// destroyForced kills all of a container and removes it.
+func destroyForced(lc *libcontainer.Container) {
+	if lc == nil {
+		return
+	}
+	pid := 0
+	if state, err := lc.State(); err == nil {
+		pid = state.InitProcessPid
+	}
+	_ = lc.Resume() // a frozen process doesn't die
+	_ = lc.Signal(unix.SIGKILL)
+	awaitGone(pid)
+	if err := lc.Destroy(); err != nil {
+		log.L.WithError(err).WithField("id", lc.ID()).Warn("cannot remove a container completely")
+	}
+}
+
+// destroyHalfMade removes the cgroup, and the processes in it, of a container
+// whose shim was lost before libcontainer had written its state.
+func destroyHalfMade(ctx context.Context, id, bundle string, opts options.Config) {
+	spec, err := loadSpec(bundle)
+	if err != nil {
+		return // it never had a spec: nothing was made
+	}
+	config, err := newConfig(id, bundle, spec, opts)
+	if err != nil {
+		return
+	}
+	cg, err := manager.New(config.Cgroups)
+	if err != nil || !cg.Exists() {
+		return
+	}
+	killAll(cg)
+	if err := cg.Destroy(); err != nil {
+		log.G(ctx).WithError(err).Warn("cannot remove the cgroup of a half-made container")
+	}
+}
+
+func killAll(cg cgroups.Manager) {
+	_ = cg.Freeze(cgroups.Thawed)
+	pids, err := cg.GetAllPids()
+	if err != nil {
+		return
+	}
+	for _, pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	for _, pid := range pids {
+		awaitGone(pid)
+	}
+}
+
+// awaitGone waits until a killed process, not necessarily a child, is gone or a
+// zombie.
+func awaitGone(pid int) {
+	if pid <= 0 {
+		return
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	deadline := time.Now().Add(killTimeout)
+	for {
+		left := int(time.Until(deadline).Milliseconds())
+		if left <= 0 {
+			return
+		}
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, left)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// releaseHostRoot unmounts a root filesystem that had to be attached on the
+// host. Mostly there is none: it went with the container's mount namespace.
+func releaseHostRoot(ctx context.Context, path string) {
+	err := kernel.Unmount(path, kernel.UnmountDetach|kernel.UnmountNoFollow)
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		log.G(ctx).WithError(err).Warn("cannot unmount the root filesystem")
+	}
+}

@@ -1,0 +1,182 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"tango/rootfs"
+	"tango/shim/options"
+	"tango/shim/stdio"
+)
+
+// CreateRequest is what a new container is made of.
+type CreateRequest struct {
+	ID        string
+	Namespace string // containerd's
+	Bundle    string // absolute
+	Rootfs    []rootfs.Mount
+	Stdio     stdio.Spec
+	Options   options.Config
+	// Checkpoint is a directory of CRIU images to restore from; "" starts afresh.
+	Checkpoint       string
+	ParentCheckpoint string
+}
+
+// creation is a container on its way into being, with what undoes each step.
+type creation struct {
+	*Container
+	req    CreateRequest
+	spec   *specs.Spec
+	config *configs.Config
+	undo   []func()
+}
+
+// Create makes a container whose first process waits for Start. created is
+// called when it exists, before anything about it can be reported. On error
+// nothing of the container is left.
+func (r *Runtime) Create(ctx context.Context, req CreateRequest, created func(*Container)) (_ *Container, retErr error) {
+	c := &creation{Container: newContainer(r, req), req: req}
+	r.children.begin()
+	defer r.children.end()
+	defer func() {
+		if retErr != nil {
+			c.rollBack()
+		}
+	}()
+	if err := c.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if req.Checkpoint != "" {
+		c.init.state = Restorable
+		c.restore = &restore{process: c.spec.Process, config: c.config, images: req.Checkpoint, parent: req.ParentCheckpoint}
+		created(c.Container)
+		return c.Container, nil
+	}
+	p, err := c.launch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.init.gate.Lock()
+	defer c.init.gate.Unlock()
+	if err := c.init.watch(p.Wait); err != nil {
+		return nil, err
+	}
+	created(c.Container)
+	r.watchOOM(c.Container)
+	return c.Container, nil
+}
+
+// prepare does everything that comes before the container's first process.
+func (c *creation) prepare(ctx context.Context) error {
+	if err := options.Save(c.Bundle, c.opts); err != nil {
+		return err
+	}
+	var err error
+	if c.spec, err = loadSpec(c.Bundle); err != nil {
+		return createError(err)
+	}
+	if c.config, err = newConfig(c.ID, c.Bundle, c.spec, c.opts); err != nil {
+		return createError(err)
+	}
+	c.sharesPIDs = !c.config.Namespaces.IsPrivate(configs.NEWPID)
+	if err := c.prepareRootfs(ctx); err != nil {
+		return fmt.Errorf("failed to mount rootfs component: %w", err)
+	}
+	if err := c.openIO(ctx); err != nil {
+		return fmt.Errorf("failed to create init process I/O: %w", err)
+	}
+	return nil
+}
+
+// prepareRootfs makes the root filesystem, attached to nothing yet.
+func (c *creation) prepareRootfs(ctx context.Context) error {
+	if len(c.req.Rootfs) == 0 {
+		return nil
+	}
+	if err := os.Mkdir(filepath.Join(c.Bundle, "rootfs"), 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	plan, err := rootfs.Parse(c.req.Rootfs)
+	if err != nil {
+		return err
+	}
+	preparer, err := c.rt.preparer(c.opts.Way)
+	if err != nil {
+		return err
+	}
+	if c.root, err = preparer.Prepare(ctx, plan); err != nil {
+		return err
+	}
+	c.undo = append(c.undo, func() { _ = c.root.Close() })
+	return nil
+}
+
+func (c *creation) openIO(ctx context.Context) error {
+	io, err := stdio.Open(ctx, stdio.Config{
+		ContainerID: c.ID, Namespace: c.Namespace,
+		UID: c.opts.IOUID, GID: c.opts.IOGID, Spec: c.req.Stdio,
+	})
+	if err != nil {
+		return err
+	}
+	c.init.io = io
+	c.rt.children.own(io.Pids()...)
+	c.undo = append(c.undo, func() { c.init.closeIO() })
+	return nil
+}
+
+// launch starts the container's first process, which then waits on the exec
+// fifo, in a mount namespace that has everything in place.
+func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
+	place, err := c.placeRootfs(c.config)
+	if err != nil {
+		return nil, fmt.Errorf("failed to mount rootfs component: %w", err)
+	}
+	defer place.close()
+	c.undo = append(c.undo, place.undo)
+	p, err := newProcess(c.spec.Process)
+	if err != nil {
+		return nil, createError(err)
+	}
+	attachIO(p, c.init.io)
+	p.Init = true
+	if err := c.startFirst(p); err != nil {
+		return nil, createError(err)
+	}
+	if err := c.init.io.Started(ctx); err != nil {
+		return nil, err
+	}
+	c.init.lc = p
+	c.init.pid, err = p.Pid()
+	return p, err
+}
+
+func (c *creation) startFirst(p *libcontainer.Process) (err error) {
+	if c.lc, err = libcontainer.Create(c.stateRoot(), c.ID, c.config); err != nil {
+		return err
+	}
+	c.undo = append(c.undo, func() { destroyForced(c.lc) })
+	return c.lc.Start(p)
+}
+
+// rollBack undoes the steps in reverse. libcontainer leaves the pipes of a
+// failed start to the garbage collector; a daemon can't wait for that.
+func (c *creation) rollBack() {
+	for i := len(c.undo) - 1; i >= 0; i-- {
+		c.undo[i]()
+	}
+	runtime.GC()
+}
+
+// createError says it as containerd's runc shim does, which passes on runc's log.
+func createError(err error) error {
+	return fmt.Errorf("OCI runtime create failed: runc create failed: %w", err)
+}

@@ -1,0 +1,96 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+
+	"github.com/containerd/log"
+
+	"tango/mounts/kernel"
+	"tango/mounts/mountns"
+	"tango/rootfs"
+)
+
+// Events is told what containers do of themselves. Its methods must not block.
+type Events interface {
+	// Exited reports the end of a process, after all that was announced of it;
+	// of a container's first process, after the ends of all its execs.
+	Exited(p *Process)
+	// OutOfMemory reports that the kernel killed a process of the container.
+	OutOfMemory(containerID string)
+}
+
+// Runtime runs the containers of one shim.
+type Runtime struct {
+	runDir   string
+	events   Events
+	children *children
+	oom      *oomWatchers
+
+	mu       sync.Mutex // guards the following, made when first needed
+	rootfs   *rootfs.Preparer
+	template *mountns.Template
+}
+
+// NewRuntime returns a runtime that keeps what it shares with other shims in
+// runDir. The process must be a child subreaper.
+func NewRuntime(ctx context.Context, runDir string, events Events) *Runtime {
+	r := &Runtime{runDir: runDir, events: events, children: newChildren()}
+	r.oom = newOOMWatchers(ctx, events)
+	go r.children.reapOrphans(ctx)
+	return r
+}
+
+// Close gives up what the runtime shares with other shims. No container of it
+// may exist any more.
+func (r *Runtime) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	if r.rootfs != nil {
+		errs = append(errs, r.rootfs.Close())
+	}
+	if r.template != nil {
+		errs = append(errs, r.template.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// preparer returns the maker of root filesystems; way is what the first
+// container's options say.
+func (r *Runtime) preparer(way string) (*rootfs.Preparer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rootfs != nil {
+		return r.rootfs, nil
+	}
+	w, err := rootfs.ParseWay(way)
+	if err != nil {
+		return nil, err
+	}
+	features, err := kernel.Detect()
+	if err != nil {
+		log.L.WithError(err).Warn("some abilities of this kernel could not be found out")
+	}
+	r.rootfs = rootfs.New(rootfs.Config{Features: features, Way: w})
+	return r.rootfs, nil
+}
+
+// lean returns the template for containers' mount namespaces, or nil where it
+// can't be had: then the host's namespace is copied, as runc does.
+func (r *Runtime) lean(bundle string) *mountns.Template {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.template != nil {
+		return r.template
+	}
+	t, err := mountns.Open(r.runDir, filepath.Dir(bundle))
+	if err != nil {
+		log.L.WithError(err).Warn("no template mount namespace: containers start from a copy of the host's mounts")
+		return nil
+	}
+	r.template = t
+	return t
+}

@@ -1,0 +1,104 @@
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/sys/userns"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"github.com/opencontainers/runc/libcontainer/specconv"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/selinux/go-selinux"
+
+	"tango/shim/options"
+)
+
+// loadSpec reads and checks the bundle's config.json.
+func loadSpec(bundle string) (*specs.Spec, error) {
+	path := filepath.Join(bundle, "config.json")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("JSON specification file %s not found", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var spec *specs.Spec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return nil, fmt.Errorf("cannot decode %s: %w", path, err)
+	}
+	if spec == nil {
+		return nil, fmt.Errorf("cannot use %s: config cannot be null", path)
+	}
+	return spec, validateProcess(spec.Process)
+}
+
+// validateProcess has runc's checks, in runc's words.
+func validateProcess(p *specs.Process) error {
+	switch {
+	case p == nil:
+		return errors.New("process property must not be empty")
+	case p.Cwd == "":
+		return errors.New("Cwd property must not be empty")
+	case !filepath.IsAbs(p.Cwd):
+		return errors.New("Cwd must be an absolute path")
+	case len(p.Args) == 0:
+		return errors.New("args must not be empty")
+	case p.SelinuxLabel != "" && !selinux.GetEnabled():
+		return errors.New("selinux label is specified in config, but selinux is disabled or not supported")
+	}
+	return nil
+}
+
+// newConfig converts the spec for libcontainer. libcontainer takes the working
+// directory for the bundle; a shim has one working directory and many bundles,
+// so every relative path is made absolute first, and the bundle is set after.
+func newConfig(id, bundle string, spec *specs.Spec, opts options.Config) (*configs.Config, error) {
+	absolutePaths(spec, bundle)
+	rootless := os.Geteuid() != 0
+	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
+		CgroupName:       id,
+		UseSystemdCgroup: opts.SystemdCgroup,
+		NoPivotRoot:      opts.NoPivotRoot,
+		NoNewKeyring:     opts.NoNewKeyring,
+		Spec:             spec,
+		RootlessEUID:     rootless,
+		RootlessCgroups:  rootless || userns.RunningInUserNS(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, label := range config.Labels {
+		if strings.HasPrefix(label, "bundle=") {
+			config.Labels[i] = "bundle=" + bundle
+		}
+	}
+	return config, nil
+}
+
+func absolutePaths(spec *specs.Spec, bundle string) {
+	if spec.Root != nil && !filepath.IsAbs(spec.Root.Path) {
+		spec.Root.Path = filepath.Join(bundle, spec.Root.Path)
+	}
+	for i, m := range spec.Mounts {
+		if isBind(m) && !filepath.IsAbs(m.Source) {
+			spec.Mounts[i].Source = filepath.Join(bundle, m.Source)
+		}
+	}
+}
+
+func isBind(m specs.Mount) bool {
+	if m.Type == "bind" {
+		return true
+	}
+	for _, o := range m.Options {
+		if o == "bind" || o == "rbind" {
+			return true
+		}
+	}
+	return false
+}
