@@ -18,6 +18,7 @@ import (
 // be left out as well.
 const TypeURL = "io.containerd.tango.v2.Options"
 
+// The message types that Parse takes.
 const (
 	runcType    = "containerd.runc.v1.Options"
 	runtimeType = "runtimeoptions.v1.Options"
