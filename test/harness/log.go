@@ -2,16 +2,19 @@ package harness
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
-// LogTail returns the last lines of the log of containerd and the shims.
+// LogTail returns the last lines of the log of containerd and the shims, but
+// not those that containerd writes for each plugin when it starts.
 func (n *Node) LogTail(lines int) string {
 	data, err := os.ReadFile(n.LogPath())
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	all = slices.DeleteFunc(all, func(line string) bool { return strings.Contains(line, "loading plugin\"") })
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 

@@ -90,6 +90,11 @@ func New(t testing.TB, o Options) *Harness {
 	return h
 }
 
+// In returns the harness for a subtest, whose failures are then its own.
+func (h *Harness) In(t testing.TB) *Harness {
+	return &Harness{Node: h.Node, t: t, ctx: h.ctx}
+}
+
 // Ctx returns a context with the node's namespace. It ends after some minutes,
 // so that a test that hangs fails with its own message.
 func (h *Harness) Ctx() context.Context { return h.ctx }
