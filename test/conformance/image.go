@@ -89,14 +89,23 @@ func baseLayer(busybox string) ([]file, error) {
 		{name: "etc/passwd", mode: 0o644, body: []byte(passwd)},
 		{name: "etc/group", mode: 0o644, body: []byte(group)},
 		{name: "bin/busybox", mode: 0o755, body: bin},
+		{name: "bin/nc", mode: 0o755, body: []byte(nc)},
 	}
 	for name := range strings.FieldsSeq(string(names)) {
-		if name != "busybox" {
+		if name != "busybox" && name != "nc" {
 			fs = append(fs, file{name: "bin/" + name, mode: 0o755, link: "bin/busybox"})
 		}
 	}
 	return fs, nil
 }
+
+// nc obeys SIGTERM also as process 1 of a container, as that of the original
+// image does and the suite expects; the one of Debian's busybox has no handler.
+const nc = `#!/bin/sh
+trap 'exit 143' TERM
+/bin/busybox nc "$@" &
+wait $!
+`
 
 // The users and groups that the suite's tests name: www-data (33), backup (34).
 const (

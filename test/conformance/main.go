@@ -135,6 +135,7 @@ func (o options) runtimes(ctx context.Context, b builder, work, suiteDir string,
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return nil, nil, err
 	}
+	printMissing(os.Stdout)
 	criu, err := o.criuDir(ctx, b)
 	if err != nil {
 		return nil, nil, err

@@ -137,11 +137,11 @@ func assertion(lines []string) string {
 	return ""
 }
 
-// failing returns the top-level tests of names whose verdict is FAIL.
-func (rs results) failing(names []string) []string {
+// with returns those of names that have this verdict.
+func (rs results) with(verdict string, names []string) []string {
 	var out []string
 	for _, n := range names {
-		if rs[n].verdict() == "FAIL" {
+		if rs[n].verdict() == verdict {
 			out = append(out, n)
 		}
 	}

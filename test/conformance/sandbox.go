@@ -145,7 +145,20 @@ func (s sandbox) privateEtc() error {
 		return fmt.Errorf("cannot mount an overlay on /etc: %w", err)
 	}
 	hosts := "127.0.0.1 localhost " + strings.Join(registryHosts, " ") + "\n"
-	return os.WriteFile("/etc/hosts", []byte(hosts), 0o644)
+	if err := os.WriteFile("/etc/hosts", []byte(hosts), 0o644); err != nil {
+		return err
+	}
+	return criuConfig("/etc/criu")
+}
+
+// criuConfig makes criu lock the network of what it dumps
+// with the nftables library: by default it runs the iptables programs, which
+// this machine may not have.
+func criuConfig(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "default.conf"), []byte("network-lock nftables\n"), 0o644)
 }
 
 // privateDirs puts directories of the work directory where the suite and

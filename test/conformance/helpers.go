@@ -9,6 +9,24 @@ import (
 	"strings"
 )
 
+// helpers are the programs without which tests skip or fail, with the Debian
+// package of each.
+var helpers = map[string]string{
+	"criu":     "criu",
+	"lsof":     "lsof",
+	"mkfs.xfs": "xfsprogs",
+	"ps":       "procps",
+}
+
+// printMissing says which helpers this machine lacks.
+func printMissing(w io.Writer) {
+	for program, pkg := range helpers {
+		if _, err := exec.LookPath(program); err != nil {
+			fmt.Fprintf(w, "MISSING: %s (package %s): the tests that use it can't pass\n", program, pkg)
+		}
+	}
+}
+
 // findCriu returns the directory of a criu that works on this kernel, for the
 // checkpoint tests: "" if the system's does, else one that the script
 // debian-criu beside this program's source puts into cache.
