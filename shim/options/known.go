@@ -1,12 +1,7 @@
 package options
 
-import "strings"
-
-// Known tells whether Parse takes a message of this type.
+// Known tells whether [Parse] takes a message of this type.
 func Known(typeURL string) bool {
-	switch typeURL[strings.LastIndexByte(typeURL, '/')+1:] {
-	case runcType, runtimeType:
-		return true
-	}
-	return false
+	name := typeName(typeURL)
+	return name == runcType || name == runtimeType
 }

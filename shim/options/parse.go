@@ -28,29 +28,32 @@ const (
 // until containerd 2.0 reserved it; 1.x clients still send it.
 const criuPathField = 8
 
-// Parse reads the options of a request. any may be nil or empty: defaults.
+// Parse reads the options of a request. a may be nil or empty: defaults.
 // Errors name the file or message, the key, and the keys there are.
-func Parse(any typeurl.Any) (Config, error) {
-	c, err := parse(any)
+func Parse(a typeurl.Any) (Config, error) {
+	c, err := parse(a)
 	if err != nil {
 		return Config{}, err
 	}
 	return c.withDefaults(), nil
 }
 
-func parse(any typeurl.Any) (Config, error) {
-	if any == nil || (any.GetTypeUrl() == "" && len(any.GetValue()) == 0) {
+func parse(a typeurl.Any) (Config, error) {
+	if a == nil || (a.GetTypeUrl() == "" && len(a.GetValue()) == 0) {
 		return Config{}, nil
 	}
-	url := any.GetTypeUrl()
-	switch url[strings.LastIndexByte(url, '/')+1:] {
+	url := a.GetTypeUrl()
+	switch typeName(url) {
 	case runcType:
-		return fromRunc(any.GetValue())
+		return fromRunc(a.GetValue())
 	case runtimeType:
-		return fromRuntime(any.GetValue())
+		return fromRuntime(a.GetValue())
 	}
 	return Config{}, fmt.Errorf("unknown type %q of runtime options (accepted: %s, %s)", url, runcType, runtimeType)
 }
+
+// typeName is what comes after the last slash of a type URL.
+func typeName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
 
 // fromRunc reads the message that the stock shim takes.
 func fromRunc(body []byte) (Config, error) {
@@ -122,7 +125,7 @@ func fromRuntime(body []byte) (Config, error) {
 
 // checkTypeURL tells whether the inner type_url is one whose TOML we know.
 func checkTypeURL(url string) error {
-	name := url[strings.LastIndexByte(url, '/')+1:]
+	name := typeName(url)
 	for _, known := range []string{"", TypeURL, runcType, runtimeType} {
 		if strings.EqualFold(name, known) {
 			return nil
