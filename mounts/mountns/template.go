@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
 	"tango/mounts/kernel"
+	"tango/mounts/pidref"
 )
 
 // Template is a mount namespace that holds only what starting a container
@@ -33,6 +35,7 @@ func Open(runDir string, need ...string) (*Template, error) {
 	if t := reg.find(need); t != nil {
 		return t, nil
 	}
+	pidref.SweepAll(filepath.Dir(string(reg.dir)))
 	ns, err := build(holders)
 	if err != nil {
 		return nil, fmt.Errorf("cannot build a template mount namespace: %w", err)

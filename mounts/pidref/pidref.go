@@ -70,6 +70,20 @@ func (d Dir) Add(pid int, path string, object *os.File) (remove func(), _ error)
 	return func() { _ = os.Remove(link) }, err
 }
 
+// Sweep removes the entries of dead holders, and the directory if none is left.
+func (d Dir) Sweep() {
+	d.Open(func(*os.File) bool { return false })
+	_ = os.Remove(string(d))
+}
+
+// SweepAll sweeps every directory of entries in parent.
+func SweepAll(parent string) {
+	names, _ := os.ReadDir(parent)
+	for _, n := range names {
+		Dir(filepath.Join(parent, n.Name())).Sweep()
+	}
+}
+
 // errStale says that an entry's holder is gone or holds something else now.
 var errStale = errors.New("stale entry")
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/containerd/log"
+	_ "github.com/opencontainers/cgroups/devices" // lets the cgroup manager set device rules
 
 	"tango/mounts/kernel"
 	"tango/mounts/mountns"

@@ -37,6 +37,7 @@ func Open(runDir string) (*Executable, error) {
 	if f := dir.Open(exeseal.IsCloned); f != nil {
 		return &Executable{File: f, dir: dir}, nil
 	}
+	pidref.SweepAll(filepath.Dir(string(dir))) // what replaced binaries left behind
 	f, err := copySelf()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a sealed copy of the shim: %w", err)
