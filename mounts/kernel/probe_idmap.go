@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -95,6 +96,9 @@ func overlayInPrivate(m *Mount, dir string) error {
 	return verdict(c.create(), nil, []error{unix.EINVAL})
 }
 
+// errNothingToMap is why a probe that needs an id-mapped mount says nothing.
+var errNothingToMap = errors.New("neither tmpfs nor the temporary directory can be id-mapped")
+
 // mappedScratch makes a detached id-mapped mount with the scratch directories:
 // a tmpfs, or, where tmpfs cannot be mapped, the filesystem of dir. If neither
 // can, nothing is known.
@@ -119,11 +123,15 @@ func mappedClone(dir string) (*Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := mapOwners(m); err != nil {
-		m.Close()
-		return nil, err
+	err = mapOwners(m)
+	if err == nil {
+		return m, nil
 	}
-	return m, nil
+	m.Close()
+	if errors.Is(err, unix.EINVAL) {
+		return nil, fmt.Errorf("%w: %w", errNothingToMap, err)
+	}
+	return nil, err
 }
 
 func mapOwners(m *Mount) error {

@@ -67,13 +67,14 @@ var errAnyOption = errors.New("overlay takes any option until it is created")
 var refusals = []string{"Unknown parameter", "Bad value", "Legacy: Parameter type"}
 
 // unknownOption reads the error of setting an option. EINVAL may also be a word
-// on the value, so only the log tells.
+// on the value, so only the log tells. ENOTSUP says that the filesystem is no
+// user of fs_context and takes strings only (fs/fsopen.c).
 func unknownOption(err error) error {
 	var e *Error
 	if errors.Is(err, unix.EINVAL) && errors.As(err, &e) && hasRefusal(e.Log) {
 		return lacking(err)
 	}
-	return verdict(err, nil, without())
+	return verdict(err, nil, without(unix.ENOTSUP))
 }
 
 func hasRefusal(log []string) bool {
