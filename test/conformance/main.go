@@ -50,7 +50,7 @@ func parseFlags() options {
 	var o options
 	flag.StringVar(&o.run, "run", "", "run the top-level tests that match this regular expression (default: those that concern a shim)")
 	flag.StringVar(&o.shim, "shim", "../bin/"+testedShim, "the shim to test")
-	flag.StringVar(&o.ref, "ref", "", "directory with containerd, containerd-shim-runc-v2 and runc ready made (default: build them)")
+	flag.StringVar(&o.ref, "ref", "../bin/tools", "directory with containerd, containerd-shim-runc-v2 and runc; what is not there is built")
 	flag.StringVar(&o.tools, "tools", "tools", "directory of the module that pins containerd and runc")
 	flag.StringVar(&o.suite, "suite", "conformance/suite", "directory of the module that pins the suite")
 	flag.StringVar(&o.out, "out", "../.cache/conformance", "directory for the logs and a fetched criu")

@@ -12,6 +12,7 @@ import (
 // row is one test's verdicts with the reference and with the tested runtime.
 type row struct {
 	test            string
+	label           string // the name below its parent's
 	reference, ours string
 	difference      string
 	bad             bool // passes with the reference and not with ours
@@ -31,11 +32,35 @@ func compare(tests []string, reference, ours results) []row {
 	for _, top := range tests {
 		for _, n := range names {
 			if n == top || strings.HasPrefix(n, top+"/") {
-				rows = append(rows, newRow(n, reference[n].verdict(), ours[n].verdict()))
+				r := newRow(n, reference[n].verdict(), ours[n].verdict())
+				r.label = label(n, names)
+				rows = append(rows, r)
 			}
 		}
 	}
 	return rows
+}
+
+// label indents a subtest's own name below its parent, which is the longest of
+// names that it begins with: a subtest's name may have slashes of its own.
+func label(test string, names []string) string {
+	for i, c := range []byte(test) {
+		if c == '/' && slices.Contains(names, test[:i]) {
+			return "  " + label(test[i+1:], below(test[:i], names))
+		}
+	}
+	return test
+}
+
+// below returns the names of the tests below a parent, without the parent's.
+func below(parent string, names []string) []string {
+	var out []string
+	for _, n := range names {
+		if sub, ok := strings.CutPrefix(n, parent+"/"); ok {
+			out = append(out, sub)
+		}
+	}
+	return out
 }
 
 func newRow(test, reference, ours string) row {
@@ -61,21 +86,15 @@ func newRow(test, reference, ours string) row {
 func printTable(w io.Writer, rows []row, reference, ours string) {
 	width := 0
 	for _, r := range rows {
-		width = max(width, utf8.RuneCountInString(indent(r.test)))
+		width = max(width, utf8.RuneCountInString(r.label))
 	}
 	line := func(a, b, c, d string) {
 		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-*s  %-8s  %-8s  %s", width, a, b, c, d), " "))
 	}
 	line("test", reference, ours, "difference")
 	for _, r := range rows {
-		line(indent(r.test), r.reference, r.ours, r.difference)
+		line(r.label, r.reference, r.ours, r.difference)
 	}
-}
-
-// indent shows a subtest by its own name below its parent.
-func indent(test string) string {
-	parts := strings.Split(test, "/")
-	return strings.Repeat("  ", len(parts)-1) + parts[len(parts)-1]
 }
 
 // printReasons tells why tests don't pass, one line each, leaving out parents

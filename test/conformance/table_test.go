@@ -36,6 +36,7 @@ func TestTable(t *testing.T) {
 	both.add("TestA", fail, "")
 	both.add("TestA/one", pass, "")
 	both.add("TestA/two", fail, "broken")
+	both.add("TestA/two/x/y", fail, "broken")
 	both.add("TestAB", pass, "")
 	ours := results{}
 	ours.add("TestB", fail, "worse")
@@ -43,22 +44,23 @@ func TestTable(t *testing.T) {
 	rows := compare([]string{"TestB", "TestA"}, both, ours)
 	var out strings.Builder
 	printTable(&out, rows, "runc.v2", "tango.v2")
-	want := `test   runc.v2   tango.v2  difference
-TestB  pass      FAIL      WORSE
-TestA  FAIL      -         other
-  one  pass      -         WORSE
-  two  FAIL      -         other
+	want := `test     runc.v2   tango.v2  difference
+TestB    pass      FAIL      WORSE
+TestA    FAIL      -         other
+  one    pass      -         WORSE
+  two    FAIL      -         other
+    x/y  FAIL      -         other
 `
 	if out.String() != want {
 		t.Errorf("table:\n%s\nwant:\n%s", out.String(), want)
 	}
 	out.Reset()
 	printReasons(&out, "runc.v2", rows, both)
-	if got := out.String(); strings.Contains(got, "TestA:") || !strings.Contains(got, "TestA/two: broken") {
+	if got := out.String(); strings.Contains(got, "TestA:") || !strings.Contains(got, "TestA/two/x/y: broken") {
 		t.Errorf("reasons:\n%s", got)
 	}
 	sum := summary(rows, func(r row) string { return r.reference })
-	if !strings.HasPrefix(sum, "2 run, 1 passed, 0 flaky, 1 failed, 0 skipped (with subtests: 4 run,") {
+	if !strings.HasPrefix(sum, "2 run, 1 passed, 0 flaky, 1 failed, 0 skipped (with subtests: 5 run,") {
 		t.Errorf("summary %q", sum)
 	}
 }
