@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -100,9 +101,9 @@ func (a *apt) newest(ctx context.Context, pkg, prefix string) (string, error) {
 	return "", fmt.Errorf("no version %s of %s in %v, only %v", prefix, pkg, suites, seen)
 }
 
-// kernelPackage finds the packages that hold a kernel's files: in one package up
-// to 7.1, as binary and modules from 7.2 on.
-var kernelPackage = regexp.MustCompile(`linux-(?:image|binary|modules)-[0-9][^ ,|]*`)
+// kernelPackage finds the packages that hold a kernel's files: image alone up to
+// 6.12; by 7.2 the kernel is in binary and the list of what is built in in base.
+var kernelPackage = regexp.MustCompile(`linux-(?:image|binary|modules|base)-[0-9][^ ,|]*`)
 
 // kernelPackages returns a kernel package and all kernel packages that it needs.
 func (a *apt) kernelPackages(ctx context.Context, pkg, version string) ([]string, error) {
@@ -119,6 +120,9 @@ func (a *apt) kernelPackages(ctx context.Context, pkg, version string) ([]string
 			continue
 		}
 		for _, p := range kernelPackage.FindAllString(depends, -1) {
+			if slices.Contains(all, p) {
+				continue
+			}
 			more, err := a.kernelPackages(ctx, p, version)
 			if err != nil {
 				return nil, err

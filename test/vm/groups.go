@@ -8,6 +8,7 @@ type group struct {
 	Name    string
 	Module  string        // directory of the module, from the repository's root
 	Pattern string        // its packages, for go list
+	Tags    string        // build tags, as the Makefile has them
 	Args    []string      // arguments of the test binaries
 	Timeout time.Duration // of each package's tests, on an emulated CPU
 	Short   bool          // part of the subset that every commit runs
@@ -18,12 +19,15 @@ type group struct {
 // testdata directory in the working directory, and the guest's name in
 // $TANGO_GUEST. A test name's element way=NAME is counted by NAME.
 var groups = []group{
-	{Name: "mounts", Module: ".", Pattern: "./mounts/...", Timeout: 3 * time.Minute, Short: true},
-	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Timeout: 4 * time.Minute, Short: true},
-	{Name: "shim", Module: ".", Pattern: "./shim/...", Timeout: 4 * time.Minute, Short: true},
-	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: 8 * time.Minute, Args: []string{"-test.short"}},
+	{Name: "mounts", Module: ".", Pattern: "./mounts/...", Tags: "seccomp", Timeout: 3 * time.Minute, Short: true},
+	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Tags: "seccomp", Timeout: 4 * time.Minute, Short: true},
+	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: "seccomp", Timeout: 4 * time.Minute, Short: true},
+	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: 8 * time.Minute},
 }
 
-// binaries are copied from the repository's bin directory to the guests, where
-// they are in one directory; those that are not built are left out.
-var binaries = []string{"bin", "bin/tools"}
+// binaries are copied from the repository's bin directory to one directory of the
+// guests; those that are not built are left out.
+var binaries = []string{
+	"containerd-shim-tango-v2", "tango",
+	"tools/containerd", "tools/ctr", "tools/containerd-shim-runc-v2", "tools/runc",
+}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 
 	"tango/test/vm/job"
 )
@@ -67,7 +69,7 @@ func variants() []machine {
 
 // choice is what the command line picks of the rows.
 type choice struct {
-	Kernel, Machine string // "" is all
+	Kernel, Machine string // comma-separated; "" is all
 	Nodes           int    // 0 is what the row says
 	Short           bool
 }
@@ -79,8 +81,7 @@ func (c choice) rows() ([]machine, error) {
 	for _, m := range machines() {
 		special := m.Name != m.Kernel
 		switch {
-		case c.Kernel != "" && m.Kernel != c.Kernel,
-			c.Machine != "" && m.Name != c.Machine,
+		case !among(m.Kernel, c.Kernel), !among(m.Name, c.Machine),
 			c.Nodes != 0 && special,
 			c.Short && !m.Short:
 			continue
@@ -95,6 +96,11 @@ func (c choice) rows() ([]machine, error) {
 		return nil, fmt.Errorf("no machine is like %+v; -list prints all", c)
 	}
 	return picked, nil
+}
+
+// among says whether a name is in a comma-separated list, or the list is empty.
+func among(name, names string) bool {
+	return names == "" || slices.Contains(strings.Split(names, ","), name)
 }
 
 // guestsAtOnce is how many guests run side by side by default: an emulated

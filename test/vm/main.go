@@ -51,8 +51,8 @@ func parseFlags() options {
 	if cache == "" {
 		cache = filepath.Join(home, ".cache", "tango", "vm")
 	}
-	flag.StringVar(&o.Kernel, "kernel", "", "only machines with this `version` of the kernel, such as 6.12")
-	flag.StringVar(&o.Machine, "machine", "", "only the machine with this `name`, such as 6.12-systemd")
+	flag.StringVar(&o.Kernel, "kernel", "", "only machines with these `versions` of the kernel, such as 6.1,6.12")
+	flag.StringVar(&o.Machine, "machine", "", "only the machines with these `names`, such as 6.12,6.12-systemd")
 	flag.IntVar(&o.Nodes, "nodes", 0, "plain machines of this `number` of NUMA nodes")
 	flag.BoolVar(&o.Short, "short", false, "the subset of machines and groups that every commit runs")
 	flag.StringVar(&o.groups, "groups", "", "only these test groups, comma-separated `names`")

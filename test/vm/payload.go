@@ -55,7 +55,7 @@ func makePayload(ctx context.Context, root, dir string, chosen []group) (*payloa
 // built is remembered, and fails in every guest.
 func (p *payload) buildGroup(ctx context.Context, root, tree string, g group) error {
 	module := filepath.Join(root, g.Module)
-	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}", g.Pattern)
+	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-tags", g.Tags, "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}", g.Pattern)
 	cmd.Dir = module
 	out, err := cmd.Output()
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *payload) buildGroup(ctx context.Context, root, tree string, g group) er
 			Binary: filepath.Join("/tango/tests", strings.ReplaceAll(rel, "/", "_")),
 		}
 		p.group[pkg] = g.Name
-		build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-o", filepath.Join(tree, strings.TrimPrefix(t.Binary, "/tango")), pkg)
+		build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-tags", g.Tags, "-o", filepath.Join(tree, strings.TrimPrefix(t.Binary, "/tango")), pkg)
 		build.Dir = module
 		if out, err := build.CombinedOutput(); err != nil {
 			p.broken[pkg] = strings.TrimSpace(string(out))
@@ -107,18 +107,10 @@ func copyBinaries(root, to string) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
-	for _, dir := range binaries {
-		files, err := os.ReadDir(filepath.Join(root, dir))
+	for _, b := range binaries {
+		err := copyFile(filepath.Join(root, "bin", b), filepath.Join(to, filepath.Base(b)))
 		if err != nil && !os.IsNotExist(err) {
 			return err
-		}
-		for _, f := range files {
-			if !f.Type().IsRegular() {
-				continue
-			}
-			if err := copyFile(filepath.Join(root, dir, f.Name()), filepath.Join(to, f.Name())); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

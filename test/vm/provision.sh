@@ -34,11 +34,11 @@ install_packages() {
 }
 
 step_host() {
-	install_packages "qemu-system-x86 debootstrap debian-archive-keyring kmod xz-utils zstd e2fsprogs util-linux vagrant vagrant-libvirt ruby-fog-libvirt -- qemu-system-x86-core debootstrap debian-keyring kmod xz zstd e2fsprogs util-linux vagrant vagrant-libvirt"
+	install_packages "qemu-system-x86 debootstrap debian-archive-keyring kmod xz-utils zstd e2fsprogs util-linux vagrant vagrant-libvirt -- qemu-system-x86-core debootstrap debian-keyring kmod xz zstd e2fsprogs util-linux vagrant vagrant-libvirt"
 }
 
 step_packages() {
-	install_packages "systemd systemd-sysv dbus libseccomp2 kmod iptables iproute2 procps e2fsprogs erofs-utils apparmor numactl ca-certificates -- systemd dbus libseccomp kmod iptables-nft iproute procps-ng e2fsprogs erofs-utils numactl ca-certificates"
+	install_packages "systemd systemd-sysv dbus libseccomp2 kmod iptables iproute2 procps e2fsprogs erofs-utils busybox-static apparmor numactl ca-certificates -- systemd dbus libseccomp kmod iptables-nft iproute procps-ng e2fsprogs erofs-utils busybox numactl ca-certificates"
 }
 
 step_kernel() {
@@ -59,7 +59,7 @@ step_toolchain() {
 
 step_build() {
 	cd "$TANGO_SRC"
-	GOTOOLCHAIN=auto make all tools
+	GOTOOLCHAIN=auto make build tools
 	install -m 755 bin/containerd-shim-tango-v2 bin/tango bin/tools/* /usr/local/bin/
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -24,10 +25,14 @@ func validateVagrant(ctx context.Context, root string) error {
 		return err
 	}
 	defer os.RemoveAll(state)
+	path, err := virtualBoxOnPath(state)
+	if err != nil {
+		return err
+	}
 	for _, p := range providers {
 		cmd := exec.CommandContext(ctx, "vagrant", "validate")
 		cmd.Dir = root
-		cmd.Env = append(os.Environ(),
+		cmd.Env = append(os.Environ(), "PATH="+path,
 			"VAGRANT_DEFAULT_PROVIDER="+p, "VAGRANT_HOME="+state+"/home", "VAGRANT_DOTFILE_PATH="+state+"/"+p)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -36,4 +41,16 @@ func validateVagrant(ctx context.Context, root string) error {
 		fmt.Printf("%s: %s\n", p, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// virtualBoxOnPath returns a PATH on which Vagrant finds VirtualBox. Debian has no
+// package of it, and Vagrant checks no settings of a provider whose program says
+// no version; checking them needs nothing else of it.
+func virtualBoxOnPath(dir string) (string, error) {
+	path := os.Getenv("PATH")
+	if _, err := exec.LookPath("VBoxManage"); err == nil {
+		return path, nil
+	}
+	err := os.WriteFile(filepath.Join(dir, "VBoxManage"), []byte("#!/bin/sh\necho 7.0.4r154605\n"), 0o755)
+	return dir + ":" + path, err
 }
