@@ -51,21 +51,33 @@ type Features struct {
 	OpenTreeNamespace    bool
 }
 
+// fields pairs what f holds with what is probed for it.
+func (f *Features) fields() []field {
+	return []field{
+		{"LowerdirPlus", LowerdirPlus, &f.LowerdirPlus},
+		{"OverlayLayerFD", OverlayLayerFD, &f.OverlayLayerFD},
+		{"OverlayDetachedLayer", OverlayDetachedLayer, &f.OverlayDetachedLayer},
+		{"IDMappedMounts", IDMappedMounts, &f.IDMappedMounts},
+		{"OpenTreeNamespace", OpenTreeNamespace, &f.OpenTreeNamespace},
+	}
+}
+
+type field struct {
+	name    string
+	feature *Feature
+	has     *bool
+}
+
 // Detect probes what [Features] holds. The error names what could not be found
 // out; that is then false in the result, which is usable all the same.
+//
+// It takes about 0.5 ms on a quiet machine, half of it waiting for an RCU grace
+// period to free the filesystems it tried. Many processes that do this at a time
+// wait for each other: see [DetectOnce].
 func Detect() (Features, error) {
 	var f Features
 	var errs []error
-	for _, p := range []struct {
-		feature *Feature
-		has     *bool
-	}{
-		{LowerdirPlus, &f.LowerdirPlus},
-		{OverlayLayerFD, &f.OverlayLayerFD},
-		{OverlayDetachedLayer, &f.OverlayDetachedLayer},
-		{IDMappedMounts, &f.IDMappedMounts},
-		{OpenTreeNamespace, &f.OpenTreeNamespace},
-	} {
+	for _, p := range f.fields() {
 		err := p.feature.Probe()
 		*p.has = err == nil
 		if err != nil && !errors.Is(err, ErrNotSupported) {

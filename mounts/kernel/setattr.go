@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SetAttr sets and clears properties of the mount (mount_setattr, Linux 5.12),
+// SetAttr sets and unsets properties of the mount (mount_setattr, Linux 5.12),
 // recursive also of the mounts below it, all or none. An access time mode in set
-// replaces the present one; for [AttrRelAtime], which is no bit, clear
-// [AttrAtime]. EPERM says that a cleared property is locked by another user
+// replaces the present one; for [AttrRelAtime], which is no bit, unset
+// [AttrAtime]. EPERM says that a property to unset is locked by another user
 // namespace.
-func (m *Mount) SetAttr(set, clear MountAttr, recursive bool) error {
+func (m *Mount) SetAttr(set, unset MountAttr, recursive bool) error {
 	if set&AttrAtime != 0 {
-		clear |= AttrAtime
+		unset |= AttrAtime
 	}
-	return m.setattr(&unix.MountAttr{Attr_set: uint64(set), Attr_clr: uint64(clear)}, recursive)
+	return m.setattr(&unix.MountAttr{Attr_set: uint64(set), Attr_clr: uint64(unset)}, recursive)
 }
 
 // SetPropagation changes the way of propagation, recursive also of the mounts
