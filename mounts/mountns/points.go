@@ -11,11 +11,12 @@ import (
 // fixed says which of the host's mounts every template has: the root, fully
 // visible proc and sysfs, without which the kernel refuses new ones in a user
 // namespace (mount_too_revealing in fs/namespace.c), the cgroup hierarchies,
-// which a container's cgroup mount is made of, the device nodes, SELinux's
-// filesystem, and the place for temporary files.
+// which a container's cgroup mount is made of, the device nodes, the filesystems
+// by which libcontainer tells that AppArmor or SELinux is on, and the place for
+// temporary files.
 func fixed(m *mountinfo.Info) bool {
 	switch m.Mountpoint {
-	case "/", "/proc", "/sys", "/dev", "/tmp", "/sys/fs/selinux", "/sys/fs/cgroup":
+	case "/", "/proc", "/sys", "/dev", "/tmp", "/sys/fs/cgroup", "/sys/kernel/security", "/sys/fs/selinux":
 		return true
 	}
 	return m.FSType == "cgroup" || m.FSType == "cgroup2"
@@ -43,7 +44,7 @@ func holders(paths []string) ([]string, error) {
 	var points []string
 	for _, path := range paths {
 		for dir := filepath.Clean(path); dir != "/"; dir = filepath.Dir(dir) {
-			root, err := isMountPoint(dir)
+			root, err := IsMountPoint(dir)
 			if err != nil {
 				return nil, err
 			}
@@ -56,9 +57,9 @@ func holders(paths []string) ([]string, error) {
 	return points, nil
 }
 
-// isMountPoint asks the kernel about one path (STATX_ATTR_MOUNT_ROOT, Linux
+// IsMountPoint asks the kernel about one path (STATX_ATTR_MOUNT_ROOT, Linux
 // 5.8), which, unlike reading mountinfo, takes no lock that mounting needs.
-func isMountPoint(path string) (bool, error) {
+func IsMountPoint(path string) (bool, error) {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, 0, &st)
 	return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, err

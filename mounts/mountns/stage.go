@@ -84,7 +84,7 @@ func (t *Template) stage(s *Staging, src Source) (string, error) {
 // doesn't have, from the top down, without what else is mounted below them.
 func (t *Template) stageWay(s *Staging, path string) error {
 	for _, dir := range parents(path) {
-		if root, err := isMountPoint(dir); err != nil || !root || s.has(dir) {
+		if root, err := IsMountPoint(dir); err != nil || !root || s.has(dir) {
 			if err != nil {
 				return err
 			}

@@ -32,6 +32,7 @@ const gcPercent = 40
 // serve is the daemon: it answers containerd until it is told to shut down.
 func serve(ctx context.Context, inv *invocation) error {
 	debug.SetGCPercent(gcPercent)
+	nameProcess()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := becomeSubreaper(); err != nil {
@@ -78,6 +79,12 @@ func runDir() string {
 		return dir
 	}
 	return options.DefaultRunDir
+}
+
+// nameProcess gives the daemon the name that people look for in ps and top; it
+// was executed by descriptor, which would have it called by a number.
+func nameProcess() {
+	_ = os.WriteFile("/proc/self/comm", []byte("containerd-shim"), 0)
 }
 
 // becomeSubreaper has orphans of containers handed to this process.

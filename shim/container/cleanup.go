@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tango/mounts/kernel"
+	"tango/mounts/mountns"
 	"tango/shim/options"
 )
 
@@ -34,6 +35,9 @@ func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
 		return Lost{}, err
 	}
 	root := stateRoot(bundle, namespace, opts)
+	if r, err := loadExit(bundle); err == nil && isGone(root, id) {
+		return r.lost(), nil // deleted in good order; containerd asks all the same
+	}
 	pid := 0
 	lc, err := libcontainer.Load(root, id)
 	switch {
@@ -53,9 +57,15 @@ func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
 	}
 	releaseHostRoot(ctx, filepath.Join(bundle, "rootfs"))
 	if r, err := loadExit(bundle); err == nil {
-		return Lost{Pid: r.Pid, Exit: Exit{Status: r.Status, At: r.At}}, nil
+		return r.lost(), nil
 	}
 	return Lost{Pid: pid, Exit: Exit{Status: exitBySignal + int(unix.SIGKILL), At: time.Now()}}, nil
+}
+
+// isGone tells whether a container that had a state has it no more.
+func isGone(root, id string) bool {
+	_, err := os.Lstat(filepath.Join(root, id))
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // destroyForced kills all of a container and removes it.
@@ -137,8 +147,10 @@ func awaitGone(pid int) {
 // releaseHostRoot unmounts a root filesystem that had to be attached on the
 // host. Mostly there is none: it went with the container's mount namespace.
 func releaseHostRoot(ctx context.Context, path string) {
-	err := kernel.Unmount(path, kernel.UnmountDetach|kernel.UnmountNoFollow)
-	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+	if mounted, err := mountns.IsMountPoint(path); err != nil || !mounted {
+		return
+	}
+	if err := kernel.Unmount(path, kernel.UnmountDetach|kernel.UnmountNoFollow); err != nil {
 		log.G(ctx).WithError(err).Warn("cannot unmount the root filesystem")
 	}
 }

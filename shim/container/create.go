@@ -86,6 +86,7 @@ func (c *creation) prepare(ctx context.Context) error {
 	if c.config, err = newConfig(c.ID, c.Bundle, c.spec, c.opts); err != nil {
 		return createError(err)
 	}
+	spareMounts(c.config)
 	c.sharesPIDs = !c.config.Namespaces.IsPrivate(configs.NEWPID)
 	if err := c.prepareRootfs(ctx); err != nil {
 		return fmt.Errorf("failed to mount rootfs component: %w", err)

@@ -18,6 +18,10 @@ type exitRecord struct {
 	At     time.Time `json:"at"`
 }
 
+func (r exitRecord) lost() Lost {
+	return Lost{Pid: r.Pid, Exit: Exit{Status: r.Status, At: r.At}}
+}
+
 func exitPath(bundle string) string { return filepath.Join(bundle, "exit.json") }
 
 func saveExit(bundle string, pid int, exit Exit) error {

@@ -71,7 +71,7 @@ func (r *Runtime) preparer(way string) (*rootfs.Preparer, error) {
 	if err != nil {
 		return nil, err
 	}
-	features, err := kernel.Detect()
+	features, err := kernel.DetectOnce(filepath.Join(r.runDir, "kernel"))
 	if err != nil {
 		log.L.WithError(err).Warn("some abilities of this kernel could not be found out")
 	}
