@@ -10,7 +10,7 @@
 // The package knows nothing of containers and makes no policy: it does not
 // choose targets, does not clean up attached mounts, and does not fall back
 // from one call to another. What to do on an old kernel is for the caller, who
-// asks [Detect] or a [Feature].
+// asks [Detect], [DetectOnce] or a [Feature].
 //
 // When not to use it: for reading the host's mount table. [List] and [Stat]
 // answer for single mounts; a walk over a table of thousands queues on the same
