@@ -155,6 +155,7 @@ func (o options) runtimes(ctx context.Context, b builder, work, suiteDir string,
 	first, second := base, base
 	first.name, first.Runtime, first.Bin = "runc.v2", referenceType, stock
 	second.name, second.Runtime, second.Bin = "tango.v2", testedType, tested
+	second.tests, second.apart = splitExempt(tests)
 	return &first, &second, nil
 }
 

@@ -13,11 +13,13 @@ import (
 	"time"
 )
 
-// The suite's -test.timeout of a run of many tests and of one. Upstream's tests
-// take about three minutes together, the longest two, on two busy cores.
+// The suite's -test.timeout of a run of many tests, of one, and of one that is
+// run apart. Upstream's tests take about three minutes together, the longest of
+// them two, on two busy cores.
 const (
 	suiteTimeout = 15 * time.Minute
 	testTimeout  = 4 * time.Minute
+	apartTimeout = time.Minute
 )
 
 // runner runs the chosen tests with one runtime and collects the results.
@@ -27,6 +29,7 @@ type runner struct {
 	name      string // in the table and in the names of logs
 	work, out string
 	tests     []string
+	apart     []string // tests that may hang: each is run alone, once
 	parallel  int
 	test2json string
 
@@ -40,19 +43,17 @@ type runner struct {
 func (r *runner) runAll(ctx context.Context) error {
 	start := time.Now()
 	r.results = results{}
-	fmt.Printf("%s: %d tests\n", r.name, len(r.tests))
-	if err := r.runOnce(ctx, r.tests, "all"); err != nil {
+	fmt.Printf("%s: %d tests\n", r.name, len(r.tests)+len(r.apart))
+	if err := r.runTogether(ctx); err != nil {
 		return err
-	}
-	// A crash or a test that hangs takes the tests behind it along.
-	if rest := r.results.with("-", r.tests); len(rest) > 0 {
-		fmt.Printf("%s: %d tests did not begin; again\n", r.name, len(rest))
-		if err := r.runOnce(ctx, rest, "rest"); err != nil {
-			return err
-		}
 	}
 	for _, t := range r.results.with("FAIL", r.tests) {
 		if err := r.again(ctx, t); err != nil {
+			return err
+		}
+	}
+	for _, t := range r.apart {
+		if err := r.runOnce(ctx, []string{t}, t, apartTimeout); err != nil {
 			return err
 		}
 	}
@@ -60,11 +61,28 @@ func (r *runner) runAll(ctx context.Context) error {
 	return nil
 }
 
+// runTogether runs the tests that are not run apart, in one process. A crash
+// or a test that hangs takes the tests behind it along; those get a second go.
+func (r *runner) runTogether(ctx context.Context) error {
+	if len(r.tests) == 0 {
+		return nil
+	}
+	if err := r.runOnce(ctx, r.tests, "all", suiteTimeout); err != nil {
+		return err
+	}
+	rest := r.results.with("-", r.tests)
+	if len(rest) == 0 {
+		return nil
+	}
+	fmt.Printf("%s: %d tests did not begin; again\n", r.name, len(rest))
+	return r.runOnce(ctx, rest, "rest", suiteTimeout)
+}
+
 // again runs a failed test alone until it passes or failed too often.
 func (r *runner) again(ctx context.Context, test string) error {
 	for i := 1; i <= maxReruns && r.results[test].verdict() == "FAIL"; i++ {
 		fmt.Printf("%s: %s failed; again alone (%d)\n", r.name, test, i)
-		if err := r.runOnce(ctx, []string{test}, test+"-"+strconv.Itoa(i)); err != nil {
+		if err := r.runOnce(ctx, []string{test}, test+"-"+strconv.Itoa(i), testTimeout); err != nil {
 			return err
 		}
 	}
@@ -72,16 +90,12 @@ func (r *runner) again(ctx context.Context, test string) error {
 }
 
 // runOnce runs these tests in a new sandbox; logs are named for label.
-func (r *runner) runOnce(ctx context.Context, tests []string, label string) error {
+func (r *runner) runOnce(ctx context.Context, tests []string, label string, timeout time.Duration) error {
 	r.runs++
 	s := r.sandbox
 	s.Work = filepath.Join(r.work, fmt.Sprintf("%s-%s-%d", filepath.Base(r.work), r.name, r.runs))
 	if err := os.Mkdir(s.Work, 0o711); err != nil {
 		return err
-	}
-	timeout := suiteTimeout
-	if len(tests) == 1 {
-		timeout = testTimeout
 	}
 	s.Args = []string{
 		"-test.root",
