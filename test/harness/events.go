@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/containerd/containerd/api/events"
 	"github.com/containerd/typeurl/v2"
@@ -26,14 +27,22 @@ type Events struct {
 	err  error
 }
 
+// probeTopic is that of the events by which Record sees that it gets events.
+const probeTopic = "/tasks/probe"
+
 // Record subscribes to the task events. It returns when the subscription holds.
-func (n *Node) Record(ctx context.Context) *Events {
+func (n *Node) Record(ctx context.Context) (*Events, error) {
 	r := new(Events)
+	holds, once := make(chan struct{}), sync.Once{}
 	messages, errs := n.Client().Subscribe(n.Context(ctx), `topic~="/tasks/"`)
 	go func() {
 		for {
 			select {
 			case m := <-messages:
+				if m.Topic == probeTopic {
+					once.Do(func() { close(holds) })
+					continue
+				}
 				r.add(m.Topic, m.Event)
 			case err := <-errs:
 				r.mu.Lock()
@@ -43,7 +52,24 @@ func (n *Node) Record(ctx context.Context) *Events {
 			}
 		}
 	}()
-	return r
+	return r, n.probe(ctx, holds)
+}
+
+// probe publishes events until one has arrived: containerd does not say when
+// a subscription begins.
+func (n *Node) probe(ctx context.Context, arrived <-chan struct{}) error {
+	for {
+		if err := n.Client().EventService().Publish(n.Context(ctx), probeTopic, &events.TaskOOM{ContainerID: "probe"}); err != nil {
+			return fmt.Errorf("cannot publish an event: %w", err)
+		}
+		select {
+		case <-arrived:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 func (r *Events) add(topic string, message typeurl.Any) {

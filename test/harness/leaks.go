@@ -20,7 +20,7 @@ const settleTimeout = 20 * time.Second
 // Leaks lists what is left of containers: it is empty when every container was
 // deleted and nothing was forgotten. Looked at are mounts (in every mount
 // namespace of the machine), processes, cgroups, directories of bundles and of
-// the runtime's state, sockets, fifos, snapshots and tasks.
+// the runtime's state, sockets, snapshots and tasks.
 func (n *Node) Leaks(ctx context.Context) ([]string, error) {
 	var found []string
 	for _, look := range []func(context.Context) ([]string, error){
@@ -122,7 +122,7 @@ func (n *Node) leakedFiles(context.Context) ([]string, error) {
 	for _, pattern := range []string{
 		"state/io.containerd.runtime.v2.task/" + Namespace + "/*",
 		"root/io.containerd.runtime.v2.task/" + Namespace + "/*",
-		"run/runtime/*", "run/runtime/" + Namespace + "/*", "s/*", "fifo/*", "tmp/*",
+		"run/runtime/*", "run/runtime/" + Namespace + "/*", "s/*", "tmp/*",
 	} {
 		names, err := filepath.Glob(n.path(pattern))
 		if err != nil {

@@ -138,6 +138,14 @@ func (h *Harness) CheckLeaks() {
 	}
 }
 
+// Record records the task events from now on.
+func (h *Harness) Record() *Events {
+	h.t.Helper()
+	seen, err := h.Node.Record(h.ctx)
+	h.must(err)
+	return seen
+}
+
 // Create makes a container and its task; both are deleted at the test's end.
 func (h *Harness) Create(s Spec) *Container {
 	h.t.Helper()

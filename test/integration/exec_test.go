@@ -40,8 +40,6 @@ func TestExecProcess(t *testing.T) {
 		}, "0000000000200000"},
 		{"no new privileges", statusField("NoNewPrivs"), func(p *specs.Process) { p.NoNewPrivileges = true }, "1"},
 		{"new privileges", statusField("NoNewPrivs"), func(p *specs.Process) { p.NoNewPrivileges = false }, "0"},
-		{"oom score", []string{"cat", "/proc/self/oom_score_adj"}, func(p *specs.Process) { score := 321; p.OOMScoreAdj = &score }, "321"},
-		{"umask", sh("umask"), func(p *specs.Process) { mask := uint32(0o27); p.User.Umask = &mask }, "0027"},
 		{"affinity", statusField("Cpus_allowed_list"), func(p *specs.Process) {
 			p.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0", Final: "0"}
 		}, "0"},
