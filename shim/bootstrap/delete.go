@@ -18,6 +18,7 @@ func remove(ctx context.Context, inv *invocation, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	removeDeadSockets(inv.addresses(ctx))
 	lost, err := container.CleanUp(ctx, inv.id, inv.namespace, bundle)
 	if err != nil {
 		return err

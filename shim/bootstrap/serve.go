@@ -45,7 +45,8 @@ func serve(ctx context.Context, inv *invocation) error {
 	if err != nil {
 		return err
 	}
-	defer removeSockets(ctx, inv)
+	addresses := inv.addresses(ctx) // now: at the end the bundle is gone
+	defer removeSockets(addresses)
 	publisher, err := shim.NewPublisher(os.Getenv(ttrpcAddressEnv))
 	if err != nil {
 		return fmt.Errorf("cannot connect to containerd's event service: %w", err)
@@ -119,26 +120,6 @@ func (inv *invocation) listen() (net.Listener, error) {
 		return nil, fmt.Errorf("cannot serve on the inherited socket: %w", err)
 	}
 	return l, nil
-}
-
-// removeSockets takes the shim's sockets away, whoever made them.
-func removeSockets(ctx context.Context, inv *invocation) {
-	if address, err := shim.ReadAddress("address"); err == nil {
-		_ = shim.RemoveSocket(address)
-	}
-	dir, err := os.Readlink(socketDirLink)
-	if err != nil {
-		return
-	}
-	group, err := groupOf(inv.id)
-	if err != nil {
-		group = inv.id
-	}
-	for _, debug := range []bool{false, true} {
-		if address, err := shim.CreateSocketAddress(ctx, dir, inv.address, group, debug); err == nil {
-			_ = shim.RemoveSocket(address)
-		}
-	}
 }
 
 // handleSignals ends the shim on SIGTERM and SIGINT and prints all stacks on

@@ -53,3 +53,39 @@ func (s *shimSocket) remove() {
 	_ = s.listener.Close()
 	_ = shim.RemoveSocket(s.address)
 }
+
+// addresses are those at which the shim of the bundle in the working directory
+// listens, or listened.
+func (inv *invocation) addresses(ctx context.Context) []string {
+	dir, err := os.Readlink(socketDirLink)
+	if err != nil {
+		return nil
+	}
+	group, err := groupOf(inv.id)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, debug := range []bool{false, true} {
+		if address, err := shim.CreateSocketAddress(ctx, dir, inv.address, group, debug); err == nil {
+			out = append(out, address)
+		}
+	}
+	return out
+}
+
+func removeSockets(addresses []string) {
+	for _, address := range addresses {
+		_ = shim.RemoveSocket(address)
+	}
+}
+
+// removeDeadSockets takes away what a shim that is gone left behind. Another
+// container of the pod may have one that lives: that one answers.
+func removeDeadSockets(addresses []string) {
+	for _, address := range addresses {
+		if !shim.CanConnect(address) {
+			_ = shim.RemoveSocket(address)
+		}
+	}
+}
