@@ -144,11 +144,10 @@ func (c *Container) initExited(exit Exit) {
 		}
 	}
 	<-c.idle
-	c.init.finish(exit)
 	if err := saveExit(c.Bundle, c.init.Pid(), exit); err != nil {
 		log.L.WithError(err).WithField("id", c.ID).Error("failed to store exit status in bundle")
 	}
-	c.rt.events.Exited(c.init)
+	c.init.finish(exit)
 }
 
 // Kill sends a signal to the first process; all has no further meaning than

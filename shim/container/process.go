@@ -27,6 +27,13 @@ type Exit struct {
 	At     time.Time
 }
 
+// ExitEvent is the news of an exit. ExecID is empty for a first process.
+type ExitEvent struct {
+	ContainerID, ExecID string
+	Pid                 int
+	Exit                Exit
+}
+
 // Process is a container's first process or an exec.
 type Process struct {
 	// ID is the exec's id; empty for the first process.
@@ -144,16 +151,18 @@ func (p *Process) exited(exit Exit) {
 		return
 	}
 	p.finish(exit)
-	p.c.rt.events.Exited(p)
 	p.c.execEnded()
 }
 
-// finish records the exit and lets waiters know.
+// finish makes the exit known, to everybody at once: who sees the process as
+// stopped, or is woken by its end, may delete it, and the news of that must not
+// overtake the news of the exit.
 func (p *Process) finish(exit Exit) {
-	p.mu.Lock()
-	p.exit, p.state = exit, Stopped
-	p.mu.Unlock()
 	p.io.Exited()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.exit, p.state = exit, Stopped
+	p.c.rt.events.Exited(ExitEvent{ContainerID: p.c.ID, ExecID: p.ID, Pid: p.pid, Exit: exit})
 	close(p.done)
 }
 

@@ -14,11 +14,12 @@ import (
 	"tango/rootfs"
 )
 
-// Events is told what containers do of themselves. Its methods must not block.
+// Events is told what containers do of themselves. Its methods must not block
+// nor call back.
 type Events interface {
 	// Exited reports the end of a process, after all that was announced of it;
 	// of a container's first process, after the ends of all its execs.
-	Exited(p *Process)
+	Exited(ExitEvent)
 	// OutOfMemory reports that the kernel killed a process of the container.
 	OutOfMemory(containerID string)
 }

@@ -67,17 +67,19 @@ func newKeyboard(t *terminal, src *os.File, screen *pump) (*pump, error) {
 	if err != nil {
 		return nil, err
 	}
-	hangUp := func() error {
-		err := t.finish()
-		<-screen.done
-		return errors.Join(err, t.Close())
-	}
 	return &pump{
 		name: stdin,
 		copy: func() error { return copyChunks(t, r) },
-		ends: []io.Closer{closer(hangUp), src},
+		ends: []io.Closer{closer(func() error { return hangUp(t, screen) }), src},
 		done: make(chan struct{}),
 	}, nil
+}
+
+// hangUp closes t once screen has got what is there.
+func hangUp(t *terminal, screen *pump) error {
+	err := t.finish()
+	<-screen.done
+	return errors.Join(err, t.Close())
 }
 
 // pipeOf returns the pipe or fifo that w writes to, nil if it is none.

@@ -310,6 +310,32 @@ func TestTerminalHangUp(t *testing.T) {
 	wantBytes(t, "output", out.bytes(t), []byte("here\r\n"))
 }
 
+// TestHangUpWaits ends stdin while output still waits for its reader, in the
+// fifo, in the copy and in the terminal.
+func TestHangUpWaits(t *testing.T) {
+	checkLeaks(t)
+	const size = 72000 // 64 KiB, a read of at most 4 KiB, and the rest
+	spec := Spec{Terminal: true, Stdin: mkfifo(t, "in"), Stdout: mkfifo(t, "out")}
+	s := open(t, spec)
+	client := dial(t, spec.Stdout)
+	ready := filepath.Join(t.TempDir(), "ready")
+	p := onTerminal(t, s, fmt.Sprintf(`stty -opost; head -c %d /dev/zero; : >"$1"; exec sleep 60`, size), ready)
+	eventually(t, "the process to be ready", func() bool { _, err := os.Stat(ready); return err == nil }, stacks)
+	if err := s.CloseStdin(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the hang-up to begin", func() bool { return strings.Contains(stacks(), "stdio.hangUp(") }, stacks)
+	var all bytes.Buffer
+	if _, err := io.Copy(&all, client); err != nil {
+		t.Fatal(err)
+	}
+	wantBytes(t, "output", all.Bytes(), make([]byte, size))
+	if err := p.wait(t); err == nil || err.Error() != "signal: hangup" {
+		t.Fatalf("process ended with %v", err)
+	}
+	finish(t, s)
+}
+
 // TestTerminalClose closes under a running process.
 func TestTerminalClose(t *testing.T) {
 	checkLeaks(t)
@@ -397,7 +423,9 @@ func TestExitedFirst(t *testing.T) {
 	if err := s.Started(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	finish(t, s)
+	if err := s.Wait(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
 	wantBytes(t, "output", out.bytes(t), []byte("short\r\n"))
 }
 

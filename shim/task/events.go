@@ -80,18 +80,17 @@ func (f *forwarder) take() []any {
 type reporter Service
 
 // Exited publishes the end of a process.
-func (r *reporter) Exited(p *container.Process) {
-	exit, c := p.Exit(), p.Container()
-	id := p.ID
+func (r *reporter) Exited(e container.ExitEvent) {
+	id := e.ExecID
 	if id == "" {
-		id = c.ID
+		id = e.ContainerID
 	}
 	r.events.send(&eventtypes.TaskExit{
-		ContainerID: c.ID,
+		ContainerID: e.ContainerID,
 		ID:          id,
-		Pid:         uint32(p.Pid()),
-		ExitStatus:  uint32(exit.Status),
-		ExitedAt:    timestamppb.New(exit.At),
+		Pid:         uint32(e.Pid),
+		ExitStatus:  uint32(e.Exit.Status),
+		ExitedAt:    timestamppb.New(e.Exit.At),
 	})
 }
 
