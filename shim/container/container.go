@@ -18,6 +18,10 @@ import (
 	"tango/shim/options"
 )
 
+// freezeTries was enough with the load at ten times the number of CPUs, where
+// one try in three failed.
+const freezeTries = 5
+
 // Container is one container and its processes.
 type Container struct {
 	ID        string
@@ -176,8 +180,19 @@ func (c *Container) Pause() error {
 	return c.change(opPause, Paused, "OCI runtime pause failed", func(lc *libcontainer.Container) error {
 		c.pausing.Store(true)
 		defer c.pausing.Store(false)
-		return lc.Pause()
+		return freeze(lc)
 	})
+}
+
+// freeze pauses, and tries again if that fails: the freezer of cgroup v1 asks each
+// process to stop and gives up before a busy machine has let all of them run.
+func freeze(lc *libcontainer.Container) (err error) {
+	for range freezeTries {
+		if err = lc.Pause(); err == nil || errors.Is(err, libcontainer.ErrNotRunning) {
+			return err
+		}
+	}
+	return err
 }
 
 // Resume thaws the container.

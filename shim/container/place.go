@@ -83,7 +83,10 @@ func (c *Container) attachRoot(config *configs.Config) error {
 	if c.root == nil {
 		return nil // a directory of the host, named by the spec
 	}
-	return c.root.Attach(config.Rootfs)
+	if err := c.root.Attach(config.Rootfs); err != nil {
+		return err
+	}
+	return prepareDev(config)
 }
 
 // stageSources has the template show what the container's bind mounts are made
