@@ -56,7 +56,7 @@ func hasDotDot(p string) bool {
 
 // prepareBind copies the source's mount. The copy is private: what the container
 // mounts in its root must not appear in the snapshot's directory on the host.
-func (p *Preparer) prepareBind(b bind, s step) (*kernel.Mount, error) {
+func (p *Preparer) prepareBind(r *Rootfs, b bind, s step) (*kernel.Mount, error) {
 	how := kernel.TreeClone
 	if b.recursive {
 		how |= kernel.TreeRecursive
@@ -65,25 +65,9 @@ func (p *Preparer) prepareBind(b bind, s step) (*kernel.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.dressBind(m, b, s); err != nil {
+	if err := p.change(r, m, s.flags.attrs(), b.recursive, s.mapping); err != nil {
 		p.freeLater(func() { m.Close() })
 		return nil, fmt.Errorf("cannot bind %q: %w", b.source, err)
 	}
 	return m, nil
-}
-
-// dressBind gives a copied mount its properties. As with mount(8), read-only and
-// the like are for the top mount, the mapping for all.
-func (p *Preparer) dressBind(m *kernel.Mount, b bind, s step) error {
-	attrs := s.flags.attrs()
-	if !s.mapping.empty() {
-		if err := p.idMap(m, s.mapping, attrs); err != nil {
-			return err
-		}
-	} else if attrs != 0 {
-		if err := m.SetAttr(attrs, 0, false); err != nil {
-			return err
-		}
-	}
-	return m.SetPropagation(kernel.Private, b.recursive)
 }

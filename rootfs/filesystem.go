@@ -65,7 +65,7 @@ func (f filesystem) render() Mount {
 }
 
 // prepareFilesystem makes a filesystem of any type the kernel has.
-func (p *Preparer) prepareFilesystem(f filesystem, s step) (*kernel.Mount, error) {
+func (p *Preparer) prepareFilesystem(r *Rootfs, f filesystem, s step) (*kernel.Mount, error) {
 	source := f.source
 	if f.loop {
 		device, err := attachLoop(f.source, s.flags&FlagReadOnly != 0, f.direct)
@@ -85,7 +85,7 @@ func (p *Preparer) prepareFilesystem(f filesystem, s step) (*kernel.Mount, error
 	if err != nil || s.mapping.empty() {
 		return m, err
 	}
-	if err := p.idMap(m, s.mapping, 0); err != nil {
+	if err := p.change(r, m, 0, false, s.mapping); err != nil {
 		p.freeLater(func() { m.Close() })
 		return nil, err
 	}

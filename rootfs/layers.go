@@ -60,7 +60,7 @@ type layer struct {
 	place place
 	group *layerMount
 	rel   string
-	dir   *os.File // O_PATH
+	dir   *os.File
 }
 
 // reach finds the directories of layers through shared, read-only mounts with
@@ -175,7 +175,7 @@ func (r *reach) deepest(g group) string {
 func (r *reach) share(dir string, at place) (*layerMount, error) {
 	key := groupKey{parent: at, mapping: r.mapping.String(), staged: r.staged}
 	l, err := r.preparer.groups.acquire(key, func() (*layerMount, error) {
-		return r.preparer.mountLayers(dir, r.mapping, r.staged)
+		return r.preparer.mountLayers(r.rootfs, dir, r.mapping, r.staged)
 	})
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (r *reach) share(dir string, at place) (*layerMount, error) {
 // openBelow opens a layer below a shared mount. False says that this leads
 // elsewhere than its path does, as with symlinks to other places.
 func (r *reach) openBelow(shared *layerMount, m member) bool {
-	dir, err := shared.mount.Open(m.rel, unix.O_PATH|unix.O_DIRECTORY)
+	dir, err := shared.mount.Open(m.rel, unix.O_DIRECTORY)
 	if err != nil {
 		return false
 	}
@@ -205,6 +205,7 @@ func (r *reach) openBelow(shared *layerMount, m member) bool {
 func (r *reach) openAlone(index int) error {
 	l := &r.layers[index]
 	r.preparer.ungrouped.Add(1)
+	r.preparer.config.Log.WithField("layer", l.path).Debug("layer is mounted alone: it lies on, or leads to, another mount than its siblings")
 	shared, err := r.share(l.path, l.place)
 	if err != nil {
 		return err
@@ -226,7 +227,7 @@ func (r *reach) close() {
 
 // mountLayers makes the mount that a group shares. It is private, so that what
 // the host mounts below the directory does not follow.
-func (p *Preparer) mountLayers(dir string, mapping Mapping, staged bool) (_ *layerMount, retErr error) {
+func (p *Preparer) mountLayers(r *Rootfs, dir string, mapping Mapping, staged bool) (_ *layerMount, retErr error) {
 	m, err := kernel.OpenTree(nil, dir, kernel.TreeClone)
 	if err != nil {
 		return nil, err
@@ -236,16 +237,9 @@ func (p *Preparer) mountLayers(dir string, mapping Mapping, staged bool) (_ *lay
 			p.freeLater(func() { m.Close() })
 		}
 	}()
-	if mapping.empty() {
-		err = m.SetAttr(kernel.AttrReadOnly, 0, false)
-	} else {
-		err = p.idMap(m, mapping, kernel.AttrReadOnly)
-	}
+	err = p.change(r, m, kernel.AttrReadOnly, false, mapping)
 	if err != nil {
 		return nil, fmt.Errorf("cannot share layers below %q: %w", dir, err)
-	}
-	if err := m.SetPropagation(kernel.Private, false); err != nil {
-		return nil, err
 	}
 	l := &layerMount{mount: m}
 	if staged {

@@ -42,6 +42,22 @@ func features(t *testing.T) kernel.Features {
 	return f
 }
 
+// waysHere are the ways that this kernel can go, of those given.
+func waysHere(t *testing.T, ways ...Way) []Way {
+	t.Helper()
+	f := features(t)
+	var here []Way
+	for _, way := range ways {
+		switch {
+		case way == WayOptions, way == WayDetached && !f.OverlayDetachedLayer, (way == WayPrivate || way == WayPlain) && !f.LowerdirPlus:
+			t.Logf("NOT TESTED on this kernel: way %s", way)
+		default:
+			here = append(here, way)
+		}
+	}
+	return here
+}
+
 // newPreparer starts a Preparer that must have nothing left in the end.
 func newPreparer(t *testing.T, way Way) *Preparer {
 	t.Helper()

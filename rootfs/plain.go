@@ -36,9 +36,10 @@ func (p *Preparer) plainOverlay(o overlay, s step) (*kernel.Mount, error) {
 // openFiles are directories opened for the time of one assembly.
 type openFiles []*os.File
 
-// open opens a directory for no more than handing it over.
+// open opens a directory to hand it over. O_PATH would do only since Linux 6.15
+// (kernel.OverlayLayerPathFD), layers by descriptor are older.
 func (f *openFiles) open(p string) (*os.File, error) {
-	dir, err := os.OpenFile(p, unix.O_PATH|unix.O_DIRECTORY, 0)
+	dir, err := os.OpenFile(p, unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}

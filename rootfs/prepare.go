@@ -107,9 +107,9 @@ func (p *Preparer) prepareStep(r *Rootfs, s step) error {
 	case overlay:
 		mount, err = p.prepareOverlay(r, b, s)
 	case bind:
-		mount, err = p.prepareBind(b, s)
+		mount, err = p.prepareBind(r, b, s)
 	case filesystem:
-		mount, err = p.prepareFilesystem(b, s)
+		mount, err = p.prepareFilesystem(r, b, s)
 	}
 	if err != nil {
 		return err
@@ -138,19 +138,32 @@ func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) (*kernel.Mount, 
 	return mount, err
 }
 
-// idMap maps the owners of what a detached mount shows, and sets attrs.
-func (p *Preparer) idMap(m *kernel.Mount, mapping Mapping, attrs kernel.MountAttr) error {
+// change sets properties of a detached mount and makes it private, and has it
+// show owners by the mapping, unless that is empty. The mapping's namespace is
+// kept for as long as r.
+func (p *Preparer) change(r *Rootfs, m *kernel.Mount, attrs kernel.MountAttr, recursive bool, mapping Mapping) error {
+	switch {
+	case !mapping.empty():
+		if err := p.idMap(r, m, attrs, mapping); err != nil {
+			return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
+		}
+	case attrs != 0:
+		if err := m.SetAttr(attrs, 0, false); err != nil {
+			return err
+		}
+	}
+	return m.SetPropagation(kernel.Private, recursive)
+}
+
+func (p *Preparer) idMap(r *Rootfs, m *kernel.Mount, attrs kernel.MountAttr, mapping Mapping) error {
 	ns, err := p.userns.acquire(mapping.String(), func() (*os.File, error) {
 		return userns.Open(mapping.UIDs, mapping.GIDs)
 	})
 	if err != nil {
-		return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
+		return err
 	}
-	defer ns.Release()
-	if err := m.IDMap(ns.value, attrs); err != nil {
-		return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
-	}
-	return nil
+	r.mappings = append(r.mappings, ns)
+	return m.IDMap(ns.value, attrs)
 }
 
 // Stats are what a [Preparer] holds and did.

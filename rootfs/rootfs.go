@@ -15,9 +15,10 @@ import (
 type Rootfs struct {
 	preparer *Preparer
 
-	mu     sync.Mutex
-	parts  []part                          // guarded by mu; empty once attached or closed
-	shares []*lease[groupKey, *layerMount] // guarded by mu; empty once closed
+	mu       sync.Mutex
+	parts    []part                          // guarded by mu; empty once attached or closed
+	shares   []*lease[groupKey, *layerMount] // guarded by mu; empty once closed
+	mappings []*lease[string, *os.File]      // likewise
 }
 
 // part is one mount of a root filesystem and its place below the root.
@@ -104,7 +105,10 @@ func (r *Rootfs) Close() error {
 	for _, share := range r.shares {
 		share.Release()
 	}
-	r.shares = nil
+	for _, mapping := range r.mappings {
+		mapping.Release()
+	}
+	r.shares, r.mappings = nil, nil
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/containerd/log"
+
 	"tango/mounts/kernel"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,7 @@ import (
 // Names in the stage are relative: its thread's working directory is the tmpfs.
 type stage struct {
 	queue *queue
+	log   *log.Entry
 	last  int // guarded by being on the stage's thread
 }
 
@@ -30,8 +33,8 @@ func privateCopy() error {
 
 // newStage starts the stage's thread; closing its queue ends it, and with it the
 // namespace.
-func newStage(private func() error) (*stage, error) {
-	s := &stage{queue: newQueue()}
+func newStage(private func() error, logger *log.Entry) (*stage, error) {
+	s := &stage{queue: newQueue(), log: logger}
 	ready := make(chan error, 1)
 	// The thread ends with the function: it can never be what it was.
 	go kernel.InNewThread(func() error {
@@ -111,8 +114,12 @@ func (s *stage) mkdir() (string, error) {
 // shows must not be touched.
 func (s *stage) detach(name string) {
 	s.queue.whenIdle(func() {
-		if kernel.Unmount(name, kernel.UnmountDetach) == nil {
-			unix.Rmdir(name)
+		err := kernel.Unmount(name, kernel.UnmountDetach)
+		if err == nil {
+			err = unix.Rmdir(name)
+		}
+		if err != nil {
+			s.log.WithError(err).Warn("cannot free a private layer mount before the process ends")
 		}
 	})
 }

@@ -20,6 +20,7 @@ type entry struct {
 	rdev     uint64
 	size     int64
 	links    uint64
+	ino      uint64 // 0 where it is not to be compared
 	same     string // first path with the same inode
 	content  string // hash, or symlink target
 	xattrs   string
@@ -57,7 +58,7 @@ func readEntry(p string) (entry, [2]uint64, error) {
 	if err := unix.Lstat(p, &st); err != nil {
 		return entry{}, [2]uint64{}, &os.PathError{Op: "lstat", Path: p, Err: err}
 	}
-	e := entry{mode: st.Mode, uid: st.Uid, gid: st.Gid, rdev: st.Rdev, links: st.Nlink}
+	e := entry{mode: st.Mode, ino: st.Ino, uid: st.Uid, gid: st.Gid, rdev: st.Rdev, links: st.Nlink}
 	var err error
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -89,7 +90,8 @@ func readXattrs(p string) (string, error) {
 	slices.Sort(names)
 	var all []string
 	for _, name := range names {
-		if name == "" {
+		// Overlayfs makes up a uuid for each new upper directory.
+		if name == "" || name == "trusted.overlay.uuid" {
 			continue
 		}
 		value := make([]byte, 4096)
@@ -100,6 +102,15 @@ func readXattrs(p string) (string, error) {
 		all = append(all, fmt.Sprintf("%s=%q", name, value[:n]))
 	}
 	return strings.Join(all, " "), nil
+}
+
+// withoutInodes drops what files made by different hands differ in.
+func withoutInodes(tree map[string]entry) map[string]entry {
+	for p, e := range tree {
+		e.ino = 0
+		tree[p] = e
+	}
+	return tree
 }
 
 // differences lists what is not the same in two trees.

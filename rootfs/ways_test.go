@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/containerd/containerd/v2/core/mount"
+	"golang.org/x/sys/unix"
 
 	"tango/mounts/kernel"
 )
@@ -53,18 +55,14 @@ func newSnapshots(t *testing.T, layout string) snapshots {
 	return s
 }
 
-// overlay is the snapshot as containerd's overlay snapshotter describes it.
-func (s snapshots) overlay(extra ...string) Mount {
-	o := overlay{source: "overlay", lower: s.layers[:], upper: s.upper, work: s.work}
-	m := o.render()
-	m.Options = append(m.Options, extra...)
-	return m
-}
-
-func (s snapshots) view(extra ...string) Mount {
+// mount is the snapshot as containerd's overlay snapshotter describes it.
+func (s snapshots) mount(view bool, options []string) Mount {
 	o := overlay{source: "overlay", lower: s.layers[:]}
+	if !view {
+		o.upper, o.work = s.upper, s.work
+	}
 	m := o.render()
-	m.Options = append(m.Options, extra...)
+	m.Options = append(m.Options, options...)
 	return m
 }
 
@@ -73,12 +71,10 @@ var mapped = []string{"uidmap=0:100000:65536", "gidmap=0:100000:65536"}
 // manyRanges maps the ids the test layers use in pieces, and in another order.
 var manyRanges = []string{"uidmap=0:200000:1000,1000:300000:60000,61000:400000:5000", "gidmap=0:200000:1000,1000:300000:60000,61000:400000:5000"}
 
-// allWays are those that can be tried on this kernel.
-var allWays = []Way{WayAuto, WayDetached, WayPrivate, WayOptions, WayPlain}
-
 // TestWaysAgree prepares the same snapshots every way, and compares every file
 // with what containerd's own mount code shows.
 func TestWaysAgree(t *testing.T) {
+	here := waysHere(t, WayAuto, WayDetached, WayPrivate, WayOptions, WayPlain)
 	for _, layout := range []string{"overlayfs", "scattered", "odd names", "long names"} {
 		for _, c := range []struct {
 			name    string
@@ -92,97 +88,130 @@ func TestWaysAgree(t *testing.T) {
 			{name: "mapped view", options: mapped, view: true},
 			{name: "mapped in ranges", options: append(manyRanges[:2:2], "index=off")},
 		} {
-			for _, way := range allWays {
+			for _, way := range here {
 				if way == WayPlain && strings.HasPrefix(c.name, "mapped") {
 					continue
 				}
 				t.Run(layout+"/"+c.name+"/"+way.String(), func(t *testing.T) {
-					s := newSnapshots(t, layout)
-					m := s.overlay(c.options...)
-					if c.view {
-						m = s.view(c.options...)
-					}
-					checkSame(t, way, layout, s, m)
+					checkSame(t, way, newSnapshots(t, layout), c.view, c.options)
 				})
 			}
 		}
 	}
 }
 
-func checkSame(t *testing.T, way Way, layout string, s snapshots, m Mount) {
+// seen is what a snapshot looks like, before and after writing to it.
+type seen struct {
+	before, after map[string]entry
+	upper         map[string]entry // the upper directory itself
+}
+
+// look describes what is mounted at target, and writes to it unless it is a view.
+func look(target, upper string, view bool) (s seen, err error) {
+	if s.before, err = readTree(target); err != nil || view {
+		return s, err
+	}
+	// The root's inode is the upper directory's, and each has its own.
+	root := s.before["."]
+	root.ino = 0
+	s.before["."] = root
+	if err := write(target); err != nil {
+		return s, err
+	}
+	if s.after, err = readTree(target); err != nil {
+		return s, err
+	}
+	s.upper, err = readTree(upper)
+	return seen{s.before, withoutInodes(s.after), withoutInodes(s.upper)}, err
+}
+
+// write changes a snapshot in each way that overlayfs has to do something for.
+func write(target string) error {
+	at := func(rel string) string { return filepath.Join(target, rel) }
+	f, err := os.OpenFile(at("merged/from-base"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(" and more")
+	return errors.Join(err, f.Close(),
+		os.Chmod(at("linked/a"), 0o600),
+		os.Chown(at("etc/shadow"), 100001, 100002),
+		os.Remove(at("etc/passwd")),
+		os.Mkdir(at("gone"), 0o750),
+		os.WriteFile(at("gone/new"), []byte("new"), 0o640),
+		os.RemoveAll(at("opaque")),
+		os.Rename(at("bin/su"), at("bin/sudo")),
+		unix.Setxattr(at("bin/capable"), "user.more", []byte("1"), 0))
+}
+
+func checkSame(t *testing.T, way Way, s snapshots, view bool, options []string) {
+	m := s.mount(view, options)
 	p := newPreparer(t, way)
 	target := t.TempDir()
 	r := mustPrepare(t, p, mustParse(t, m))
-	var got map[string]entry
-	inNamespace(t, func() error {
+	var got seen
+	inNamespace(t, func() (err error) {
 		if err := r.Attach(target); err != nil {
 			return err
 		}
-		var err error
-		got, err = readTree(target)
+		got, err = look(target, s.upper, view)
 		return err
 	})
-	want := containerdTree(t, layout, s, m)
-	for _, d := range differences(want, got) {
-		t.Error(d)
+	want := lookByContainerd(t, s, view, options)
+	for _, tree := range []struct {
+		name      string
+		want, got map[string]entry
+	}{{"before", want.before, got.before}, {"after", want.after, got.after}, {"upper", want.upper, got.upper}} {
+		for _, d := range differences(tree.want, tree.got) {
+			t.Errorf("%s: %s", tree.name, d)
+		}
 	}
-	if len(want) < 15 {
-		t.Errorf("only %d files to compare", len(want))
+	if len(want.before) < 15 || !view && len(want.upper) < 10 {
+		t.Errorf("only %d and %d files to compare", len(want.before), len(want.upper))
 	}
 }
 
-// containerdTree is what containerd's core/mount makes of the mount. Where it
-// cannot take the layers' paths apart, they are reached by symlinks.
-func containerdTree(t *testing.T, layout string, s snapshots, m Mount) map[string]entry {
+// lookByContainerd is what containerd's core/mount makes of the same layers, with
+// fresh writable directories. It cannot take apart paths with escapes, so layers
+// are bound to plain ones.
+func lookByContainerd(t *testing.T, s snapshots, view bool, options []string) (got seen) {
 	t.Helper()
-	if layout == "odd names" {
-		aliases := t.TempDir()
-		for i, layer := range s.layers {
-			alias := filepath.Join(aliases, fmt.Sprint(i))
-			if err := os.Mkdir(alias, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			s.layers[i] = filepath.Join(alias, "fs")
-			if err := os.Mkdir(s.layers[i], 0o755); err != nil {
-				t.Fatal(err)
-			}
-			_ = layer
-		}
-		buildLayers(t, s.layers)
-	}
-	// The first mount has filled the work directory: give it fresh ones.
 	base := t.TempDir()
-	upper, work := filepath.Join(base, "fs"), filepath.Join(base, "work")
-	for _, dir := range []string{upper, work} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
+	theirs := snapshots{upper: filepath.Join(base, "up/fs"), work: filepath.Join(base, "up/work")}
+	dirs := []string{theirs.upper, theirs.work, filepath.Join(base, "target"), filepath.Join(base, "tmp")}
+	for i := range s.layers {
+		theirs.layers[i] = filepath.Join(base, "snapshots", fmt.Sprint(i), "fs")
+		dirs = append(dirs, theirs.layers[i])
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o := overlay{source: "overlay", lower: s.layers[:]}
-	var keep []string
-	for _, option := range m.Options {
-		switch {
-		case strings.HasPrefix(option, "upperdir="):
-			o.upper, o.work = upper, work
-		case strings.HasPrefix(option, "lowerdir=") || strings.HasPrefix(option, "workdir="):
-		default:
-			keep = append(keep, option)
+	m := theirs.mount(view, options)
+	inNamespace(t, func() (err error) {
+		for i, layer := range s.layers {
+			if err := bindTo(layer, theirs.layers[i]); err != nil {
+				return err
+			}
 		}
-	}
-	theirs := o.render()
-	theirs.Options = append(theirs.Options, keep...)
-	target := t.TempDir()
-	var tree map[string]entry
-	inNamespace(t, func() error {
-		// containerd id-maps in a temporary directory of the host.
-		mount.SetTempMountLocation(t.TempDir())
-		err := mount.All([]mount.Mount{{Type: theirs.Type, Source: theirs.Source, Options: theirs.Options}}, target)
-		if err != nil {
+		// Where containerd id-maps: else it would be the host's /tmp.
+		mount.SetTempMountLocation(dirs[3])
+		if err := mount.All([]mount.Mount{{Type: m.Type, Source: m.Source, Options: m.Options}}, dirs[2]); err != nil {
 			return fmt.Errorf("containerd: %w", err)
 		}
-		defer kernel.Unmount(target, kernel.UnmountDetach)
-		tree, err = readTree(target)
+		got, err = look(dirs[2], theirs.upper, view)
 		return err
 	})
-	return tree
+	return got
+}
+
+// bindTo shows a directory at another path, in the calling thread's namespace.
+func bindTo(source, target string) error {
+	m, err := kernel.OpenTree(nil, source, kernel.TreeClone)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return m.Attach(nil, target)
 }

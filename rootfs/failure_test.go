@@ -1,0 +1,194 @@
+package rootfs
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/kernel"
+)
+
+// openDescriptors counts this process's.
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+// TestFailuresLeaveNothing breaks one thing at a time: the error must name it,
+// and nothing may stay behind.
+func TestFailuresLeaveNothing(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(s *snapshots, m *Mount)
+		says  []string
+		cause error // nil where it depends on the way
+	}{
+		{"missing layer", func(s *snapshots, m *Mount) {
+			os.RemoveAll(s.layers[1])
+		}, []string{"layer", "/7/fs"}, unix.ENOENT},
+		{"layer that is a file", func(s *snapshots, m *Mount) {
+			os.RemoveAll(s.layers[1])
+			os.WriteFile(s.layers[1], nil, 0o644)
+		}, []string{"layer", "/7/fs"}, nil},
+		{"missing upper", func(s *snapshots, m *Mount) { os.RemoveAll(s.upper) }, []string{"upperdir"}, unix.ENOENT},
+		{"missing work", func(s *snapshots, m *Mount) { os.RemoveAll(s.work) }, []string{"workdir"}, unix.ENOENT},
+		{"bad option", func(s *snapshots, m *Mount) {
+			m.Options = append(m.Options, "no_such_option=1")
+		}, []string{"no_such_option"}, unix.EINVAL},
+		{"bad value", func(s *snapshots, m *Mount) {
+			m.Options = append(m.Options, "xino=perhaps")
+		}, []string{"xino"}, unix.EINVAL},
+	} {
+		for _, way := range waysHere(t, WayDetached, WayPrivate, WayOptions, WayPlain) {
+			t.Run(c.name+"/"+way.String(), func(t *testing.T) {
+				s := newSnapshots(t, "overlayfs")
+				m := s.mount(false, nil)
+				if way != WayPlain {
+					m = s.mount(false, mapped)
+				}
+				c.spoil(&s, &m)
+				before := openDescriptors(t)
+				checkFailure(t, way, m, c.says, c.cause)
+				if after := openDescriptors(t); after != before {
+					t.Errorf("%d descriptors, before %d", after, before)
+				}
+			})
+		}
+	}
+}
+
+func checkFailure(t *testing.T, way Way, m Mount, says []string, cause error) {
+	t.Helper()
+	p := New(Config{Features: features(t), Way: way})
+	r, err := p.Prepare(context.Background(), mustParse(t, m))
+	if err == nil {
+		r.Close()
+		t.Fatal("no error")
+	}
+	if cause != nil && !errors.Is(err, cause) {
+		t.Errorf("got %v, want %v", err, cause)
+	}
+	for _, s := range says {
+		if !strings.Contains(err.Error(), s) {
+			t.Errorf("%q does not name %q", err, s)
+		}
+	}
+	if s := p.Stats(); s.Groups != 0 || s.GroupUsers != 0 || s.Mappings != 0 {
+		t.Errorf("left behind: %+v", s)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRefusedWays asks for ways that a kernel or a plan does not have.
+func TestRefusedWays(t *testing.T) {
+	o := overlay{lower: []string{"/a"}, upper: "/u", work: "/w"}
+	long := overlay{lower: []string{"/" + strings.Repeat("x", 300)}, upper: "/u", work: "/w"}
+	some := parseOne(t, Mount{Type: "bind", Source: "/s", Options: mapped}).mapping
+	all := kernel.Features{LowerdirPlus: true, OverlayLayerFD: true, OverlayDetachedLayer: true}
+	for _, c := range []struct {
+		way      Way
+		features kernel.Features
+		o        overlay
+		mapping  Mapping
+		want     Way
+		says     string
+	}{
+		{WayAuto, all, o, Mapping{}, WayPlain, ""},
+		{WayAuto, all, o, some, WayDetached, ""},
+		{WayAuto, all, long, Mapping{}, WayPlain, ""},
+		{WayAuto, kernel.Features{LowerdirPlus: true}, o, Mapping{}, WayPlain, ""},
+		{WayAuto, kernel.Features{LowerdirPlus: true}, long, Mapping{}, WayPrivate, ""},
+		{WayAuto, kernel.Features{LowerdirPlus: true}, o, some, WayPrivate, ""},
+		{WayAuto, kernel.Features{}, o, some, WayOptions, ""},
+		{WayAuto, kernel.Features{}, o, Mapping{}, WayOptions, ""},
+		{WayOptions, all, o, some, WayOptions, ""},
+		{WayPlain, all, o, some, 0, "id-map"},
+		{WayPlain, kernel.Features{}, o, Mapping{}, 0, "6.7"},
+		{WayPlain, kernel.Features{LowerdirPlus: true}, long, Mapping{}, 0, "6.13"},
+		{WayPrivate, kernel.Features{}, o, some, 0, "6.7"},
+		{WayDetached, kernel.Features{LowerdirPlus: true}, o, some, 0, "6.15"},
+	} {
+		got, err := c.way.choose(c.features, c.o, c.mapping)
+		if got != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s %+v: got %s, %v, want %s, %q", c.way, c.features, got, err, c.want, c.says)
+		}
+	}
+}
+
+// TestAttachOnce attaches and closes in orders that must not work twice.
+func TestAttachOnce(t *testing.T) {
+	s := newSnapshots(t, "overlayfs")
+	p := newPreparer(t, WayAuto)
+	target := t.TempDir()
+	r := mustPrepare(t, p, mustParse(t, s.mount(false, mapped)))
+	inNamespace(t, func() error {
+		if err := r.Attach(target); err != nil {
+			return err
+		}
+		if err := r.Attach(target); !errors.Is(err, ErrSpent) {
+			t.Errorf("second attach: got %v", err)
+		}
+		return r.Close()
+	})
+	r = mustPrepare(t, p, mustParse(t, s.mount(false, mapped)))
+	r.Close()
+	if err := r.Attach(target); !errors.Is(err, ErrSpent) {
+		t.Errorf("attach after close: got %v", err)
+	}
+}
+
+// TestAttachAllOrNothing fails at the second of two mounts.
+func TestAttachAllOrNothing(t *testing.T) {
+	p := newPreparer(t, WayAuto)
+	source, target := t.TempDir(), t.TempDir()
+	builder{t, source}.file("marker", "", 0o644, 0)
+	r := mustPrepare(t, p, mustParse(t,
+		Mount{Type: "bind", Source: source, Options: []string{"bind"}},
+		Mount{Type: "tmpfs", Source: "tmpfs", Target: "not/there"}))
+	inNamespace(t, func() error {
+		err := r.Attach(target)
+		if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "not/there") {
+			t.Errorf("got %v", err)
+		}
+		if _, err := os.Stat(filepath.Join(target, "marker")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("first mount is still there: %v", err)
+		}
+		return nil
+	})
+}
+
+func TestPrepareRefuses(t *testing.T) {
+	p := newPreparer(t, WayAuto)
+	if _, err := p.Prepare(context.Background(), Plan{}); !errors.Is(err, ErrEmptyPlan) {
+		t.Errorf("empty plan: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := p.Prepare(ctx, mustParse(t, Mount{Type: "tmpfs"})); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+	for _, m := range []Mount{
+		{Type: "nosuchfs", Source: "x"},
+		{Type: "bind", Source: "/no/such/dir", Options: []string{"bind"}},
+		{Type: "ext4", Source: "/no/such/image", Options: []string{"loop"}},
+		{Type: "tmpfs", Options: []string{"size=many"}},
+	} {
+		if r, err := p.Prepare(context.Background(), mustParse(t, m)); err == nil {
+			r.Close()
+			t.Errorf("%+v: no error", m)
+		} else {
+			t.Log(err)
+		}
+	}
+}
