@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -190,21 +188,5 @@ func TestShimKilledWhileContainerdIsDown(t *testing.T) {
 	})
 	h.Eventually("the process has ended", func() bool { return syscall.Kill(pid, 0) != nil })
 	forget(t, h, c)
-	if harness.Runtime(t) == harness.Stock {
-		removeSockets(t, h) // which the stock runtime's delete leaves behind
-	}
 	h.CheckLeaks()
-}
-
-func removeSockets(t *testing.T, h *harness.Harness) {
-	t.Helper()
-	sockets, err := filepath.Glob(filepath.Join(h.Dir(), "s/*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, socket := range sockets {
-		if err := os.Remove(socket); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -22,14 +22,9 @@ func TestEventOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Delete(c)
-	want := []string{
+	expectTopics(t, h, seen, c,
 		"/tasks/create", "/tasks/start", "/tasks/exec-added", "/tasks/exec-started", "/tasks/exit",
-		"/tasks/paused", "/tasks/resumed", "/tasks/exit", "/tasks/delete",
-	}
-	awaitDelete(t, h, seen, c)
-	if got := seen.Topics(c.ID()); !slices.Equal(got, want) {
-		t.Errorf("topics\n%v, want\n%v", got, want)
-	}
+		"/tasks/paused", "/tasks/resumed", "/tasks/exit", "/tasks/delete")
 	for _, e := range seen.Of(c.ID()) {
 		checkEvent(t, c, e)
 	}
@@ -57,20 +52,16 @@ func checkEvent(t *testing.T, c *harness.Container, e harness.Event) {
 func TestEventOrderShortLived(t *testing.T) {
 	h := newNode(t)
 	seen := h.Record()
-	want := []string{"/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"}
 	for range 10 {
 		c := h.Run(harness.Spec{Args: []string{"true"}})
 		if code := h.Wait(c); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 		h.Delete(c)
-		awaitDelete(t, h, seen, c)
-		if got := seen.Topics(c.ID()); !slices.Equal(got, want) {
-			t.Errorf("topics %v, want %v", got, want)
-		}
+		expectTopics(t, h, seen, c, "/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete")
 	}
 	c := h.Run(harness.Spec{})
-	want = []string{"/tasks/exec-added", "/tasks/exec-started", "/tasks/exit"}
+	want := []string{"/tasks/exec-added", "/tasks/exec-started", "/tasks/exit"}
 	for range 10 {
 		e := h.Exec(c, harness.ExecSpec{})
 		h.Finish(e)
@@ -90,13 +81,21 @@ func TestEventOrderShortLived(t *testing.T) {
 	}
 }
 
-// awaitDelete waits until the last event of a deleted container has arrived.
-func awaitDelete(t *testing.T, h *harness.Harness, seen *harness.Events, c *harness.Container) {
+// expectTopics waits for the last event of a deleted container and compares all
+// of them. The stock shim may end before it has sent the last one, the delete.
+func expectTopics(t *testing.T, h *harness.Harness, seen *harness.Events, c *harness.Container, want ...string) {
 	t.Helper()
+	least := len(want)
+	if harness.Runtime(t) == harness.Stock {
+		least--
+	}
 	defer func() {
 		if t.Failed() {
 			t.Logf("events so far: %v", seen.Topics(c.ID()))
 		}
 	}()
-	h.Eventually("the delete event arrives", func() bool { return slices.Contains(seen.Topics(c.ID()), "/tasks/delete") })
+	h.Eventually("the last event arrives", func() bool { return len(seen.Topics(c.ID())) >= least })
+	if got := seen.Topics(c.ID()); !slices.Equal(got, want[:min(len(got), len(want))]) {
+		t.Errorf("topics\n%v, want\n%v", got, want)
+	}
 }
