@@ -11,9 +11,9 @@ BIN     := $(CURDIR)/bin
 TOOLS   := $(BIN)/tools
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-# Seccomp needs libseccomp and cgo. The shim's own mount and life-cycle code
-# needs neither.
-TAGS    := seccomp
+# Seccomp needs libseccomp and cgo; the shim's own mount and life-cycle code needs
+# neither. no_grpc leaves out containerd's gRPC stubs: the shim speaks ttrpc.
+TAGS    := seccomp no_grpc
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X tango/shim/bootstrap.Version=$(VERSION) -X tango/shim/bootstrap.Revision=$(REVISION)
 
