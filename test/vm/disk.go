@@ -20,7 +20,7 @@ const diskSize = "4G"
 // getDisk returns the root disk of all guests, after building it if needed: a
 // minimal Debian, plus what provision.sh installs.
 func getDisk(ctx context.Context, o options) (string, error) {
-	disk := filepath.Join(o.cache, "disks", fmt.Sprintf("%s-%x.ext4", o.guest, sha256.Sum256(provision))[:len(o.guest)+13])
+	disk := filepath.Join(o.cache, "disks", fmt.Sprintf("%s-%x.ext4", o.guest, diskKey()))
 	if _, err := os.Stat(disk); err == nil {
 		return disk, nil
 	}
@@ -42,6 +42,15 @@ func getDisk(ctx context.Context, o options) (string, error) {
 	return disk, nil
 }
 
+// diskRecipe is raised by hand when bootstrap makes another disk than before.
+const diskRecipe = "2"
+
+// diskKey names what a disk is made with, besides the suite's packages.
+func diskKey() []byte {
+	sum := sha256.Sum256(append([]byte(diskRecipe), provision...))
+	return sum[:6]
+}
+
 // bootstrap makes a minimal Debian in root and runs steps of provision.sh in it.
 func bootstrap(ctx context.Context, o options, root string, steps ...string) error {
 	err := run(ctx, "/", "unshare", "--mount", "debootstrap", "--variant=minbase", "--keyring="+keyring, o.guest, root, o.mirror)
@@ -54,15 +63,27 @@ func bootstrap(ctx context.Context, o options, root string, steps ...string) err
 		"/etc/machine-id":         "6d617472697800000000000000000000\n",
 		"/etc/apt/apt.conf.d/99q": "Dpkg::Use-Pty \"0\";\n",
 	}
+	if err := writeFiles(root, files); err != nil {
+		return err
+	}
+	if err := inChroot(ctx, root, append([]string{"sh", "/provision.sh"}, steps...)...); err != nil {
+		return err
+	}
+	if err := os.Remove(root + "/usr/sbin/policy-rc.d"); err != nil {
+		return err
+	}
+	// Newer than /usr, these spare systemd what it does once after an update.
+	return writeFiles(root, map[string]string{"/etc/.updated": "", "/var/.updated": ""})
+}
+
+// writeFiles writes files below root, by their names.
+func writeFiles(root string, files map[string]string) error {
 	for name, text := range files {
 		if err := os.WriteFile(root+name, []byte(text), 0o755); err != nil {
 			return err
 		}
 	}
-	if err := inChroot(ctx, root, append([]string{"sh", "/provision.sh"}, steps...)...); err != nil {
-		return err
-	}
-	return os.Remove(root + "/usr/sbin/policy-rc.d")
+	return nil
 }
 
 // inChroot runs a program in root, with a /proc, in namespaces of its own: what

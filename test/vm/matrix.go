@@ -75,6 +75,7 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 		}
 		g := &guest{machine: m, image: images[m.Kernel], disk: disk, payload: p, limit: o.timeout}
 		g.tests = slices.DeleteFunc(slices.Clone(p.tests), func(t job.Test) bool { return !m.runs(t.Group) })
+		g.Append += " " + o.append
 		g.dir = filepath.Join(scratch, m.Name)
 		if err := os.Mkdir(g.dir, 0o755); err != nil {
 			return nil, err

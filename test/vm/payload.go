@@ -34,13 +34,10 @@ func makePayload(ctx context.Context, root, dir string, chosen []group) (*payloa
 		return nil, err
 	}
 	program := filepath.Join(dir, "guest")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./vm/guest")
-	cmd.Dir = filepath.Join(root, "test")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("cannot build the guest's program: %w\n%s", err, out)
+	err := buildGuest(ctx, filepath.Join(root, "test"), program)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if p.guest, err = os.ReadFile(program); err != nil {
 		return nil, err
 	}
@@ -49,6 +46,17 @@ func makePayload(ctx context.Context, root, dir string, chosen []group) (*payloa
 		return nil, err
 	}
 	return p, makeFilesystem(ctx, tree, p.disk, fmt.Sprintf("%dM", size>>20*11/10+64))
+}
+
+// buildGuest builds the guest's program from the module in dir.
+func buildGuest(ctx context.Context, dir, to string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", to, "./vm/guest")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the guest's program: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // buildGroup builds every package of a group that has tests. One that cannot be

@@ -3,14 +3,20 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
+
+// proc is the guest's /proc, opened before any test runs: one that covers /proc
+// by mistake must not blind the inventory.
+var proc *os.Root
 
 // inventory is what a test binary must not change on its machine.
 type inventory struct {
@@ -39,6 +45,28 @@ func (before inventory) leaks() []string {
 	return found
 }
 
+// restore takes leaked processes and mounts away, the deepest mount first, so
+// that the next tests fail for faults of their own only.
+func (before inventory) restore() {
+	for p := range processNames() {
+		pid, err := strconv.Atoi(strings.Fields(p)[0])
+		if err == nil && !before.processes[p] {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	mounts := slices.DeleteFunc(slices.Collect(maps.Keys(mountLines())), func(m string) bool { return before.mounts[m] })
+	slices.SortFunc(mounts, func(a, b string) int { return depth(b) - depth(a) })
+	for _, m := range mounts {
+		_, at, _ := strings.Cut(m, " at ")
+		syscall.Unmount(at, syscall.MNT_DETACH|umountNoFollow)
+	}
+}
+
+func depth(mount string) int { return strings.Count(mount, "/") }
+
+// umountNoFollow is UMOUNT_NOFOLLOW, for which package syscall has no name.
+const umountNoFollow = 8
+
 func added(what string, before, now map[string]bool) []string {
 	var found []string
 	for name := range now {
@@ -54,7 +82,7 @@ func added(what string, before, now map[string]bool) []string {
 // automounts and logins of systemd bring.
 func mountLines() map[string]bool {
 	lines := map[string]bool{}
-	b, err := os.ReadFile("/proc/1/mountinfo")
+	b, err := proc.ReadFile("1/mountinfo")
 	if err != nil {
 		return lines
 	}
@@ -72,15 +100,15 @@ func mountLines() map[string]bool {
 // of systemd.
 func processNames() map[string]bool {
 	names := map[string]bool{}
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	dirs, _ := fs.Glob(proc.FS(), "[0-9]*")
 	for _, d := range dirs {
-		pid, _ := strconv.Atoi(filepath.Base(d))
-		command, err := os.ReadFile(d + "/cmdline")
+		pid, _ := strconv.Atoi(d)
+		command, err := proc.ReadFile(d + "/cmdline")
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		stat, _ := os.ReadFile(d + "/stat")
-		cgroup, _ := os.ReadFile(d + "/cgroup")
+		stat, _ := proc.ReadFile(d + "/stat")
+		cgroup, _ := proc.ReadFile(d + "/cgroup")
 		if len(command) == 0 && !strings.Contains(string(stat), ") Z ") || ofSystemd(string(cgroup)) {
 			continue
 		}

@@ -29,7 +29,10 @@ func runJob() error {
 		return err
 	}
 	defer r.close()
-	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if proc, err = os.OpenRoot("/proc"); err != nil {
+		return err
+	}
+	release, err := proc.ReadFile("sys/kernel/osrelease")
 	if err != nil {
 		return err
 	}
@@ -49,7 +52,7 @@ func runJob() error {
 
 // uptime returns the seconds since the kernel started.
 func uptime() float64 {
-	b, err := os.ReadFile("/proc/uptime")
+	b, err := proc.ReadFile("uptime")
 	if err != nil {
 		return 0
 	}
@@ -80,8 +83,8 @@ func setUp(m job.Machine) ([]string, error) {
 // what a test can see: files are free, writes below /proc/sys are not.
 const profile = `profile ` + job.Profile + ` flags=(attach_disconnected,mediate_deleted) {
   network, capability, file, umount, signal, ptrace,
-  deny @{PROC}/sys/** w,
-  deny @{PROC}/sysrq-trigger rwklx,
+  deny /proc/sys/** w,
+  deny /proc/sysrq-trigger rwklx,
   deny mount,
 }
 `
@@ -102,6 +105,7 @@ func runTest(r *reporter, t job.Test, env []string) {
 	for _, what := range before.leaks() {
 		r.send(job.Event{Kind: job.Leak, Package: t.Package, Text: what})
 	}
+	before.restore()
 }
 
 // runBinary runs one test binary in its own process group, which is killed when

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tango/test/vm/job"
+)
+
+func TestArchiveIsReadByBusybox(t *testing.T) {
+	var b bytes.Buffer
+	a := newArchive(&b)
+	a.file("init", 0o755, []byte("program"))
+	a.file("lib/modules/1/a.ko", 0o644, []byte("x"))
+	if err := a.close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("busybox", "cpio", "-idm")
+	cmd.Dir, cmd.Stdin = dir, &b
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, want := range map[string]string{"init": "program", "lib/modules/1/a.ko": "x"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v", name, got, err)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(dir, "init")); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("init: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestModulesComeAfterWhatTheyNeed(t *testing.T) {
+	tree := moduleTree{
+		file:  map[string]string{"ext4": "e.ko", "jbd2": "j.ko", "crc": "c.ko", "loop": "l.ko"},
+		needs: map[string][]string{"e.ko": {"j.ko", "c.ko"}},
+	}
+	got := tree.order([]string{"ext4", "builtin", "loop", "crc"})
+	if want := []string{"c.ko", "j.ko", "e.ko", "l.ko"}; !slices.Equal(got, want) {
+		t.Errorf("order is %v, want %v", got, want)
+	}
+}
+
+func TestTopology(t *testing.T) {
+	got := strings.Join(topology(job.Machine{CPUs: 6, Nodes: 3, EmptyNodes: 1, Threads: 2}), " ")
+	want := "-smp 6,sockets=3,cores=1,threads=2" +
+		" -object memory-backend-ram,id=node0,size=1024M -numa node,nodeid=0,cpus=0-1,memdev=node0" +
+		" -object memory-backend-ram,id=node1,size=1024M -numa node,nodeid=1,cpus=2-3,memdev=node1" +
+		" -numa node,nodeid=2,cpus=4-5"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestRows(t *testing.T) {
+	for _, m := range machines() {
+		if m.CPUs%m.Nodes != 0 || m.CPUs/m.Nodes%m.Threads != 0 || memory%(m.Nodes-m.EmptyNodes) != 0 {
+			t.Errorf("%s cannot be dealt out to its nodes", m.Name)
+		}
+		for _, name := range m.Groups {
+			if !slices.ContainsFunc(groups, func(g group) bool { return g.Name == name }) {
+				t.Errorf("%s runs group %s, which there is not", m.Name, name)
+			}
+		}
+	}
+	rows, err := choice{Kernel: "6.12", Nodes: 4}.rows()
+	if err != nil || len(rows) != 1 || rows[0].Name != "6.12-4nodes" || rows[0].CPUs != 8 {
+		t.Errorf("got %+v, %v", rows, err)
+	}
+	if _, err := (choice{Kernel: "5.4"}).rows(); err == nil {
+		t.Error("an unknown kernel picks rows")
+	}
+}
+
+// fakeGuest is a guest whose events are written by the test.
+func fakeGuest(t *testing.T, events ...job.Event) *guest {
+	g := &guest{machine: machine{Machine: job.Machine{Name: "m"}}, dir: t.TempDir()}
+	g.payload = &payload{group: map[string]string{"p": "g"}, broken: map[string]string{}}
+	var b bytes.Buffer
+	for _, e := range events {
+		if err := json.NewEncoder(&b).Encode(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(g.events(), b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func started(lines ...string) []job.Event {
+	events := []job.Event{{Kind: job.Boot, Text: "6.1"}, {Kind: job.Start, Package: "p"}}
+	for _, l := range lines {
+		events = append(events, job.Event{Kind: job.Output, Package: "p", Text: l})
+	}
+	return events
+}
+
+func TestResultCounts(t *testing.T) {
+	events := append(started("\x16=== RUN   TestA", "\x16=== RUN   TestA/way=new", "\x16=== RUN   TestA/way=old", "no",
+		"\x16--- FAIL: TestA (0.00s)", "    \x16--- PASS: TestA/way=new (0.00s)", "    \x16--- FAIL: TestA/way=old (0.00s)",
+		"\x16=== RUN   TestB", "\x16--- SKIP: TestB (0.00s)", "\x16FAIL"),
+		job.Event{Kind: job.End, Package: "p", Exit: 1}, job.Event{Kind: job.Leak, Package: "p", Text: "mount 1 at /x"},
+		job.Event{Kind: job.Done})
+	r := readResult(t.Context(), fakeGuest(t, events...), nil, time.Second)
+	got := r.Groups["g"]
+	if got.Pass != 1 || got.Fail != 3 || got.Skip != 1 || r.Problem != "" || !r.failed() {
+		t.Errorf("got %+v, %q", got, r.Problem)
+	}
+	if got.Ways["new"].Pass != 1 || got.Ways["old"].Fail != 1 {
+		t.Errorf("ways are %+v, %+v", got.Ways["new"], got.Ways["old"])
+	}
+}
+
+func TestResultOfADeadGuest(t *testing.T) {
+	g := fakeGuest(t, started("\x16=== RUN   TestA")...)
+	if err := os.WriteFile(g.console(), []byte("Kernel panic\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := readResult(t.Context(), g, nil, time.Second)
+	if r.Problem == "" || r.Console != "Kernel panic" || r.Groups["g"].Fail != 1 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestGuestProgramIsStatic(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "guest")
+	if err := buildGuest(t.Context(), "..", program); err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if libs, err := f.ImportedLibraries(); err != nil || len(libs) > 0 {
+		t.Errorf("it needs %v, %v: an initramfs has no libraries", libs, err)
+	}
+}
