@@ -3,11 +3,16 @@ package bootstrap
 import (
 	"context"
 	"io"
+
+	"github.com/containerd/log"
 )
 
 // start answers containerd's question "where is the shim for this container?":
 // at the pod's socket, behind which a daemon is spawned unless one answers.
+//
+// containerd reads stdout and stderr as one answer, so nothing may be logged.
 func start(ctx context.Context, inv *invocation, stdin io.Reader, stdout io.Writer) (retErr error) {
+	log.L.Logger.SetOutput(io.Discard)
 	req, err := readRequest(inv, stdin)
 	if err != nil {
 		return err

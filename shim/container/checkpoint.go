@@ -153,6 +153,11 @@ func (c *Container) adoptRestored(p *libcontainer.Process) error {
 	if err != nil {
 		return err
 	}
+	// The object that restored doesn't take the process for the container's own;
+	// one that reads the saved state does.
+	if c.lc, err = libcontainer.Load(c.stateRoot(), c.ID); err != nil {
+		return err
+	}
 	c.init.mu.Lock()
 	c.init.pid, c.init.lc = pid, p
 	c.init.mu.Unlock()
