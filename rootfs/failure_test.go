@@ -126,6 +126,66 @@ func TestRefusedWays(t *testing.T) {
 	}
 }
 
+func TestParseWay(t *testing.T) {
+	for way := range ways {
+		if got, err := ParseWay(way.String()); got != way || err != nil {
+			t.Errorf("%s: got %s, %v", way, got, err)
+		}
+	}
+	if got, err := ParseWay(""); got != WayAuto || err != nil {
+		t.Errorf("empty: got %s, %v", got, err)
+	}
+	if _, err := ParseWay("other"); err == nil || !strings.Contains(err.Error(), "detached") {
+		t.Errorf("other: got %v", err)
+	}
+	if got := Way(77).String(); got != "Way(77)" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestPrivateFails has no private namespace to be had.
+func TestPrivateFails(t *testing.T) {
+	s := newSnapshots(t, "overlayfs")
+	bad := errors.New("no namespace")
+	for _, way := range waysHere(t, WayPrivate, WayOptions) {
+		p := New(Config{Features: features(t), Way: way, Private: func() error { return bad }})
+		if _, err := p.Prepare(context.Background(), mustParse(t, s.mount(false, mapped))); !errors.Is(err, bad) {
+			t.Errorf("%s: got %v", way, err)
+		}
+		p.Close()
+	}
+}
+
+// TestClosedPreparer uses a Preparer, and what it made, after its end.
+func TestClosedPreparer(t *testing.T) {
+	s := newSnapshots(t, "overlayfs")
+	for _, way := range waysHere(t, WayDetached, WayPrivate, WayOptions) {
+		before := openDescriptors(t)
+		p := New(Config{Features: features(t), Way: way})
+		r := mustPrepare(t, p, mustParse(t, s.mount(false, mapped)))
+		p.Close()
+		p.Close()
+		if _, err := p.Prepare(context.Background(), mustParse(t, s.mount(true, nil))); !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: prepare after close: got %v", way, err)
+		}
+		target := t.TempDir()
+		inNamespace(t, func() error {
+			if err := r.Attach(target); err != nil {
+				return err
+			}
+			_, err := os.Stat(filepath.Join(target, "etc/shadow"))
+			return err
+		})
+		r.Close()
+		if s := p.Stats(); s.Groups != 0 || s.Mappings != 0 {
+			t.Errorf("%s: left behind: %+v", way, s)
+		}
+		if after := openDescriptors(t); after != before {
+			t.Errorf("%s: %d descriptors, before %d", way, after, before)
+		}
+	}
+}
+
 // TestAttachOnce attaches and closes in orders that must not work twice.
 func TestAttachOnce(t *testing.T) {
 	s := newSnapshots(t, "overlayfs")

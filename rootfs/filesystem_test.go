@@ -82,8 +82,9 @@ func TestLoop(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
+		// Two devices on one image would ruin it.
+		waitUnused(t, image)
 	}
-	waitUnused(t, image)
 }
 
 // waitUnused waits until no loop device has the file. The kernel takes a device

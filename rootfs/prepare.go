@@ -41,6 +41,7 @@ type Preparer struct {
 	stage     *stage // written once, by stageOnce; nil before and on stageErr
 	stageErr  error  // likewise
 
+	closed    atomic.Bool
 	ungrouped atomic.Uint64
 	prepared  [ways]atomic.Uint64
 }
@@ -66,7 +67,8 @@ func New(c Config) *Preparer {
 // Close waits until everything that was given back is freed. What was prepared
 // stays good, and may be closed later.
 func (p *Preparer) Close() error {
-	p.stageOnce.Do(func() { p.stageErr = errClosed })
+	p.closed.Store(true)
+	p.stageOnce.Do(func() { p.stageErr = ErrClosed })
 	if p.stage != nil {
 		p.stage.queue.close()
 	}
@@ -74,7 +76,8 @@ func (p *Preparer) Close() error {
 	return nil
 }
 
-var errClosed = errors.New("cannot prepare: preparer is closed")
+// ErrClosed says that the Preparer was closed.
+var ErrClosed = errors.New("cannot prepare: preparer is closed")
 
 // Prepare makes the plan's mounts, detached: no mount namespace that anything
 // runs in changes. On an error nothing is left. The caller owns the Rootfs.
@@ -84,6 +87,9 @@ var errClosed = errors.New("cannot prepare: preparer is closed")
 func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
 	if len(plan.steps) == 0 {
 		return nil, ErrEmptyPlan
+	}
+	if p.closed.Load() {
+		return nil, ErrClosed
 	}
 	r := &Rootfs{preparer: p}
 	for i, s := range plan.steps {

@@ -85,7 +85,7 @@ func emptyNamespace() error {
 
 // do runs f on the stage's thread.
 func (s *stage) do(f func() error) error {
-	err := errClosed
+	err := ErrClosed
 	s.queue.call(func() { err = f() })
 	return err
 }
