@@ -34,7 +34,7 @@ type overlaySpec struct {
 // option string can't hold.
 func (p *Preparer) inPlace(r *Rootfs, o overlay, s step, way Way) (*overlaySpec, error) {
 	spec := &overlaySpec{preparer: p, rootfs: r, body: o, step: s, way: way}
-	if o.upper == "" || len(o.data) > 0 || s.flags != 0 {
+	if !p.config.InPlace || o.upper == "" || len(o.data) > 0 || s.flags != 0 {
 		return nil, nil
 	}
 	var ok bool
