@@ -25,6 +25,10 @@ type Config struct {
 	// that no mount event leaves. By default it is a private copy of the
 	// thread's own. Only WayPrivate and WayOptions call it, once.
 	Private func() error
+	// InPlace puts the making of an overlay off until it is attached, where one
+	// call can do both; see [Rootfs.AttachInPlace]. Some errors then come from
+	// there instead of from Prepare.
+	InPlace bool
 	// Log takes what is not worth failing for; log.L by default.
 	Log *log.Entry
 }
@@ -111,7 +115,7 @@ func (p *Preparer) prepareStep(r *Rootfs, s step) error {
 	var err error
 	switch b := s.body.(type) {
 	case overlay:
-		mount, err = p.prepareOverlay(r, b, s)
+		return p.prepareOverlay(r, b, s)
 	case bind:
 		mount, err = p.prepareBind(r, b, s)
 	case filesystem:
@@ -124,24 +128,36 @@ func (p *Preparer) prepareStep(r *Rootfs, s step) error {
 	return nil
 }
 
-func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) (*kernel.Mount, error) {
+// prepareOverlay adds the overlay to r: made, or to be made when it is attached.
+func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) error {
 	way, err := p.config.Way.choose(p.config.Features, o, s.mapping)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var mount *kernel.Mount
+	late, err := p.inPlace(r, o, s, way)
+	if err != nil {
+		return err
+	}
+	made := part{late: late, target: s.target}
+	if late == nil {
+		if made.mount, err = p.makeOverlay(r, o, s, way); err != nil {
+			return err
+		}
+	}
+	r.parts = append(r.parts, made)
+	p.prepared[way].Add(1)
+	return nil
+}
+
+func (p *Preparer) makeOverlay(r *Rootfs, o overlay, s step, way Way) (*kernel.Mount, error) {
 	switch way {
 	case WayPlain:
-		mount, err = p.plainOverlay(o, s)
+		return p.plainOverlay(o, s)
 	case WayDetached:
-		mount, err = p.detachedOverlay(r, o, s)
+		return p.detachedOverlay(r, o, s)
 	default:
-		mount, err = p.privateOverlay(r, o, s, way)
+		return p.privateOverlay(r, o, s, way)
 	}
-	if err == nil {
-		p.prepared[way].Add(1)
-	}
-	return mount, err
 }
 
 // change sets properties of a detached mount and makes it private, and has it
@@ -150,8 +166,12 @@ func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) (*kernel.Mount, 
 func (p *Preparer) change(r *Rootfs, m *kernel.Mount, attrs kernel.MountAttr, recursive bool, mapping Mapping) error {
 	switch {
 	case !mapping.empty():
-		if err := p.idMap(r, m, attrs, mapping); err != nil {
+		err := p.idMap(r, m, attrs, mapping)
+		if err != nil {
 			return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
+		}
+		if !recursive {
+			return nil // private by the same call
 		}
 	case attrs != 0:
 		if err := m.SetAttr(attrs, 0, false); err != nil {

@@ -24,6 +24,7 @@ type Rootfs struct {
 // part is one mount of a root filesystem and its place below the root.
 type part struct {
 	mount  *kernel.Mount
+	late   *overlaySpec // instead of mount: made when it is attached
 	target string
 }
 
@@ -33,7 +34,15 @@ var ErrSpent = errors.New("cannot attach root filesystem: it was attached or clo
 // Attach mounts everything on target, in order, in the mount namespace of the
 // calling thread; a mount's own Target is resolved inside target. It works once:
 // on an error, what it had attached is taken away again and the mounts are gone.
-func (r *Rootfs) Attach(target string) error {
+func (r *Rootfs) Attach(target string) error { return r.attach(target, false) }
+
+// AttachInPlace is [Rootfs.Attach] for a thread that has its working directory
+// to itself (unshare with CLONE_FS, or any thread in a namespace of its own),
+// which it leaves at "/". It saves a mount call where the thread's namespace
+// shows what the filesystem is made of.
+func (r *Rootfs) AttachInPlace(target string) error { return r.attach(target, true) }
+
+func (r *Rootfs) attach(target string, inPlace bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.parts) == 0 {
@@ -41,23 +50,31 @@ func (r *Rootfs) Attach(target string) error {
 	}
 	parts := r.parts
 	r.parts = nil
-	for i, part := range parts {
-		if err := part.attach(target); err != nil {
+	for i := range parts {
+		if err := parts[i].attach(target, inPlace); err != nil {
 			r.discard(parts[i:])
 			return errors.Join(err, takeAway(target, parts[:i]))
 		}
 		// Attached, so this is no unmount.
-		part.mount.Close()
+		parts[i].mount.Close()
 	}
 	return nil
 }
 
-func (p part) attach(target string) error {
+func (p *part) attach(target string, inPlace bool) error {
 	place, err := openTarget(target, p.target)
 	if err != nil {
 		return err
 	}
 	defer place.Close()
+	if p.late != nil {
+		if inPlace && p.late.mountOn(place) {
+			return nil
+		}
+		if p.mount, err = p.late.make(); err != nil {
+			return err
+		}
+	}
 	return p.mount.Attach(place, "")
 }
 

@@ -27,14 +27,15 @@ func (m *Mount) SetPropagation(p Propagation, recursive bool) error {
 }
 
 // IDMap makes the mount show its files with their owners mapped by a user
-// namespace, and sets further properties in the same call. The mount must be
+// namespace, makes it private, so that what is mounted below its source does not
+// follow, and sets further properties, all in one call. The mount must be
 // detached and not id-mapped yet, and the namespace another than the
 // filesystem's own (EINVAL or EPERM otherwise); EINVAL also says that the
 // filesystem knows no id-mapping, see [IDMappedMounts]. The namespace's
 // descriptor may be closed afterwards.
 func (m *Mount) IDMap(userns *os.File, set MountAttr) error {
 	defer runtime.KeepAlive(userns)
-	attr := unix.MountAttr{Attr_set: uint64(set | AttrIDMap), Userns_fd: uint64(userns.Fd())}
+	attr := unix.MountAttr{Attr_set: uint64(set | AttrIDMap), Propagation: uint64(Private), Userns_fd: uint64(userns.Fd())}
 	if set&AttrAtime != 0 {
 		attr.Attr_clr = uint64(AttrAtime)
 	}

@@ -83,7 +83,7 @@ func (c *Container) attachRoot(config *configs.Config) error {
 	if c.root == nil {
 		return nil // a directory of the host, named by the spec
 	}
-	if err := c.root.Attach(config.Rootfs); err != nil {
+	if err := c.root.AttachInPlace(config.Rootfs); err != nil {
 		return err
 	}
 	return prepareDev(config)

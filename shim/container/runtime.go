@@ -76,7 +76,7 @@ func (r *Runtime) preparer(way string) (*rootfs.Preparer, error) {
 	if err != nil {
 		log.L.WithError(err).Warn("some abilities of this kernel could not be found out")
 	}
-	r.rootfs = rootfs.New(rootfs.Config{Features: features, Way: w})
+	r.rootfs = rootfs.New(rootfs.Config{Features: features, Way: w, InPlace: true})
 	return r.rootfs, nil
 }
 
