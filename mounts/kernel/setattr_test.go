@@ -109,7 +109,7 @@ func TestIDMap(t *testing.T) {
 	failedErrno(t, unix.Mkdirat(m.Fd(), "x", 0o755), unix.EROFS)
 	// Once is for good.
 	e := failed(t, m.IDMap(newUserns(t, 200000), 0), unix.EPERM)
-	if e.Flags != "set=idmap" {
+	if e.Flags != "set=idmap,private" {
 		t.Errorf("flags are %q", e.Flags)
 	}
 }
