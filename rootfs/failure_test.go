@@ -3,6 +3,7 @@ package rootfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -250,5 +251,19 @@ func TestPrepareRefuses(t *testing.T) {
 		} else {
 			t.Log(err)
 		}
+	}
+}
+
+// TestOptionStringTooLong gives more options than the page of mount(2) holds.
+func TestOptionStringTooLong(t *testing.T) {
+	s := newSnapshots(t, "overlayfs")
+	var options []string
+	for i := range 20 {
+		options = append(options, fmt.Sprintf("option%d=%s", i, strings.Repeat("x", maxFSConfig)))
+	}
+	p := newPreparer(t, WayOptions)
+	_, err := p.Prepare(context.Background(), mustParse(t, s.mount(false, options)))
+	if err == nil || !strings.Contains(err.Error(), "4095") {
+		t.Errorf("got %v", err)
 	}
 }

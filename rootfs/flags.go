@@ -2,6 +2,8 @@ package rootfs
 
 import (
 	"tango/mounts/kernel"
+
+	"golang.org/x/sys/unix"
 )
 
 // Flags are the generic mount options, those that no filesystem has for itself.
@@ -113,4 +115,30 @@ func (f Flags) attrs() kernel.MountAttr {
 // knows (common_set_sb_flag in fs/fs_context.c).
 func (f Flags) superblock() []string {
 	return (f & (FlagReadOnly | FlagSync | FlagDirSync | FlagMandatory)).options()
+}
+
+// legacy are all flags as mount(2) takes them.
+func (f Flags) legacy() uintptr {
+	var flags uintptr
+	for _, bit := range []struct {
+		flag   Flags
+		legacy uintptr
+	}{
+		{FlagReadOnly, unix.MS_RDONLY},
+		{FlagNoSuid, unix.MS_NOSUID},
+		{FlagNoDev, unix.MS_NODEV},
+		{FlagNoExec, unix.MS_NOEXEC},
+		{FlagNoAtime, unix.MS_NOATIME},
+		{FlagRelAtime, unix.MS_RELATIME},
+		{FlagStrictAtime, unix.MS_STRICTATIME},
+		{FlagNoDirAtime, unix.MS_NODIRATIME},
+		{FlagSync, unix.MS_SYNCHRONOUS},
+		{FlagDirSync, unix.MS_DIRSYNC},
+		{FlagMandatory, unix.MS_MANDLOCK},
+	} {
+		if f&bit.flag != 0 {
+			flags |= bit.legacy
+		}
+	}
+	return flags
 }

@@ -41,7 +41,7 @@ func (p *Preparer) privateOverlay(r *Rootfs, o overlay, s step, way Way) (*kerne
 			dirs.work.path = name + "/" + writable.work
 		}
 		if way == WayOptions {
-			return needs(way, kernel.LowerdirPlus)
+			mount, err = st.assembleByString(o, s.flags, dirs)
 		} else {
 			mount, err = assemble(o, s.flags, dirs)
 		}

@@ -56,7 +56,15 @@ func newStage(private func() error, logger *log.Entry) (*stage, error) {
 
 // emptyNamespace makes a tmpfs the calling thread's root and working directory,
 // and lets go of everything else.
+//
+// A copy of /proc stays: calls that take their target by descriptor go through
+// it (kernel.MountOn).
 func emptyNamespace() error {
+	proc, err := kernel.OpenTree(nil, "/proc", kernel.TreeClone)
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
 	c, err := kernel.OpenFS("tmpfs")
 	if err != nil {
 		return err
@@ -80,7 +88,13 @@ func emptyNamespace() error {
 	if err := kernel.Unmount(".", kernel.UnmountDetach); err != nil {
 		return err
 	}
-	return unix.Chdir("/")
+	if err := unix.Chdir("/"); err != nil {
+		return fmt.Errorf("cannot enter private tmpfs: %w", err)
+	}
+	if err := os.Mkdir("proc", 0o555); err != nil {
+		return err
+	}
+	return proc.Attach(nil, "proc")
 }
 
 // do runs f on the stage's thread.
