@@ -116,7 +116,7 @@ func (r *result) readEvents(ctx context.Context, g *guest) bool {
 			t.Seconds += e.Seconds
 			t.count(ctx, e.Package, output.Bytes(), e.Exit)
 		case job.Leak:
-			r.tally(g.payload.group[e.Package]).fail(e.Package+": left behind", e.Text)
+			r.tally(g.payload.group[e.Package]).leak(e.Package, e.Text)
 		case job.Done:
 			done = true
 		default:
@@ -139,6 +139,16 @@ func (r *result) machineEvent(e job.Event) {
 	case e.Kind == job.Kernel:
 		r.Kernel = append(r.Kernel, e.Text)
 	}
+}
+
+// leak adds to the one failure that all leaks of a package are.
+func (t *tally) leak(pkg, what string) {
+	name := pkg + ": left behind"
+	if n := len(t.Failures); n > 0 && t.Failures[n-1].Test == name {
+		t.Failures[n-1].Output += "\n" + what
+		return
+	}
+	t.fail(name, what)
 }
 
 func (t *tally) fail(test, output string) {

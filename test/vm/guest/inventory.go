@@ -45,8 +45,9 @@ func (before inventory) leaks() []string {
 	return found
 }
 
-// restore takes leaked processes and mounts away, the deepest mount first, so
-// that the next tests fail for faults of their own only.
+// restore takes leaked processes and mounts away, so that the next tests fail for
+// faults of their own only. A leaked mount that propagation has put below one of
+// the machine's own stays: nobody sees it.
 func (before inventory) restore() {
 	for p := range processNames() {
 		pid, err := strconv.Atoi(strings.Fields(p)[0])
@@ -55,14 +56,30 @@ func (before inventory) restore() {
 		}
 	}
 	mounts := slices.DeleteFunc(slices.Collect(maps.Keys(mountLines())), func(m string) bool { return before.mounts[m] })
-	slices.SortFunc(mounts, func(a, b string) int { return depth(b) - depth(a) })
-	for _, m := range mounts {
-		_, at, _ := strings.Cut(m, " at ")
-		syscall.Unmount(at, syscall.MNT_DETACH|umountNoFollow)
+	slices.SortFunc(mounts, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	for _, m := range slices.Concat(mounts, mounts) { // twice, for what was below another
+		id, at, _ := strings.Cut(m, " at ")
+		if topmost(at) == id {
+			syscall.Unmount(at, syscall.MNT_DETACH|umountNoFollow)
+		}
 	}
 }
 
-func depth(mount string) int { return strings.Count(mount, "/") }
+// topmost returns the number of the mount that a path leads to.
+func topmost(path string) string {
+	fd, err := syscall.Open(path, oPath|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer syscall.Close(fd)
+	info, _ := proc.ReadFile(fmt.Sprintf("%d/fdinfo/%d", os.Getpid(), fd))
+	_, id, _ := strings.Cut(string(info), "mnt_id:")
+	id, _, _ = strings.Cut(strings.TrimSpace(id), "\n")
+	return id
+}
+
+// oPath is O_PATH, for which package syscall has no name on amd64.
+const oPath = 0x200000
 
 // umountNoFollow is UMOUNT_NOFOLLOW, for which package syscall has no name.
 const umountNoFollow = 8
