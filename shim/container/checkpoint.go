@@ -36,6 +36,11 @@ func (c *Container) Checkpoint(ctx context.Context, req CheckpointRequest) error
 	if err := c.init.ownState().allows(opCheckpoint); err != nil {
 		return err
 	}
+	// An object of its own: a kill must not wait until CRIU is done.
+	lc, err := libcontainer.Load(c.stateRoot(), c.ID)
+	if err != nil {
+		return err
+	}
 	c.rt.children.begin()
 	defer c.rt.children.end()
 	work := req.WorkDir
@@ -47,7 +52,7 @@ func (c *Container) Checkpoint(ctx context.Context, req CheckpointRequest) error
 	if err != nil {
 		return err
 	}
-	if err := c.lc.Checkpoint(opts); err != nil {
+	if err := lc.Checkpoint(opts); err != nil {
 		dump := filepath.Join(c.Bundle, "criu-dump.log")
 		if err := copyFile(dump, filepath.Join(work, "dump.log")); err != nil {
 			log.G(ctx).WithError(err).Error("failed to copy dump.log to criu-dump.log")
@@ -125,25 +130,40 @@ func (c *Container) startRestored(ctx context.Context) error {
 	}
 	attachIO(p, c.init.io)
 	p.Init = true
-	if c.lc, err = libcontainer.Create(c.stateRoot(), c.ID, c.restore.config); err != nil {
+	lc, err := libcontainer.Create(c.stateRoot(), c.ID, c.restore.config)
+	if err != nil {
 		return restoreError(err)
 	}
 	ns, err := mountns.ForkHost(func() error {
 		if err := c.attachRoot(c.restore.config); err != nil {
 			return err
 		}
-		return c.lc.Restore(p, c.restore.criu(c.criuWork()))
+		return lc.Restore(p, c.restore.criu(c.criuWork()))
 	})
 	if err != nil {
-		destroyForced(c.lc)
-		c.lc = nil
+		destroyForced(lc)
 		return restoreError(err)
 	}
 	_ = ns.Close()
-	if err := c.init.io.Started(ctx); err != nil {
-		return err
+	err = c.init.io.Started(ctx)
+	if err == nil {
+		err = c.adoptRestored(p)
 	}
-	return c.adoptRestored(p)
+	if err != nil {
+		c.giveUpRestored()
+	}
+	return err
+}
+
+// giveUpRestored removes a container that was restored but can't be served.
+func (c *Container) giveUpRestored() {
+	c.setObject(nil)
+	lc, err := libcontainer.Load(c.stateRoot(), c.ID) // see adoptRestored
+	if err != nil {
+		log.L.WithError(err).WithField("id", c.ID).Error("cannot load a restored container")
+		return
+	}
+	destroyForced(lc)
 }
 
 // adoptRestored watches the restored process. CRIU made it, as our child, so
@@ -155,9 +175,11 @@ func (c *Container) adoptRestored(p *libcontainer.Process) error {
 	}
 	// The object that restored doesn't take the process for the container's own;
 	// one that reads the saved state does.
-	if c.lc, err = libcontainer.Load(c.stateRoot(), c.ID); err != nil {
+	lc, err := libcontainer.Load(c.stateRoot(), c.ID)
+	if err != nil {
 		return err
 	}
+	c.setObject(lc)
 	c.init.mu.Lock()
 	c.init.pid, c.init.lc = pid, p
 	c.init.mu.Unlock()

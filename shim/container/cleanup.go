@@ -50,7 +50,11 @@ func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
 		if !errors.Is(err, libcontainer.ErrNotExist) {
 			log.G(ctx).WithError(err).Warn("cannot load the container's state")
 		}
-		destroyHalfMade(ctx, id, bundle, opts)
+		// libcontainer has found the cgroup empty before it made a place for the
+		// state. Without that place, what is in the cgroup is somebody else's.
+		if !isGone(root, id) {
+			destroyHalfMade(ctx, id, bundle, opts)
+		}
 	}
 	if err := os.RemoveAll(filepath.Join(root, id)); err != nil {
 		log.G(ctx).WithError(err).Warn("cannot remove the container's state")
@@ -62,7 +66,7 @@ func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
 	return Lost{Pid: pid, Exit: Exit{Status: exitBySignal + int(unix.SIGKILL), At: time.Now()}}, nil
 }
 
-// isGone tells whether a container that had a state has it no more.
+// isGone tells whether libcontainer keeps nothing of a container, any more or yet.
 func isGone(root, id string) bool {
 	_, err := os.Lstat(filepath.Join(root, id))
 	return errors.Is(err, os.ErrNotExist)

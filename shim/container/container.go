@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -31,17 +33,20 @@ type Container struct {
 	rt         *Runtime
 	opts       options.Config
 	init       *Process
-	lc         *libcontainer.Container // nil until a restorable container is started
-	restore    *restore                // nil unless created from a checkpoint
-	root       *rootfs.Rootfs          // nil if the spec names a directory of the host
-	onHost     string                  // where root is attached in the host's namespace; "" mostly
-	sharesPIDs bool                    // other processes than its own may be in its PID namespace
+	restore    *restore       // nil unless created from a checkpoint
+	root       *rootfs.Rootfs // nil if the spec names a directory of the host
+	onHost     string         // where root is attached in the host's namespace; "" mostly
+	sharesPIDs bool           // other processes than its own may be in its PID namespace
 	cgroup     cgroupHandle
 	pausing    atomic.Bool
 
 	// lifecycle is held by what changes the first process's state from outside:
 	// start, delete, pause, resume, update, checkpoint.
 	lifecycle sync.Mutex
+
+	// lc changes under lifecycle and mu. It is nil until a restorable container is
+	// started.
+	lc *libcontainer.Container
 
 	mu       sync.Mutex // guards the following
 	execs    map[string]*Process
@@ -86,6 +91,23 @@ func (c *Container) Process(id string) (*Process, error) {
 		return nil, fmt.Errorf("process does not exist %s: %w", id, errdefs.ErrNotFound)
 	}
 	return p, nil
+}
+
+// object returns libcontainer's, which a restorable container has none of.
+func (c *Container) object() (*libcontainer.Container, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lc == nil {
+		return nil, fmt.Errorf("no such container: %w", errdefs.ErrNotFound)
+	}
+	return c.lc, nil
+}
+
+// setObject is called under lifecycle.
+func (c *Container) setObject(lc *libcontainer.Container) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lc = lc
 }
 
 // Start lets the first process run its program, or restores it from a
@@ -165,10 +187,11 @@ func (c *Container) Kill(id string, sig uint32, all bool) error {
 	if id != "" {
 		return p.signal(unix.Signal(sig))
 	}
-	if c.lc == nil {
-		return fmt.Errorf("no such container: %w", errdefs.ErrNotFound)
+	lc, err := c.object()
+	if err != nil {
+		return err
 	}
-	err = c.lc.Signal(unix.Signal(sig))
+	err = lc.Signal(unix.Signal(sig))
 	if all && errors.Is(err, libcontainer.ErrNotRunning) {
 		return nil
 	}
@@ -216,10 +239,11 @@ func (c *Container) change(op operation, to State, failed string, do func(*libco
 
 // Pids lists the processes in the container's cgroup.
 func (c *Container) Pids() ([]int, error) {
-	if c.lc == nil {
-		return nil, fmt.Errorf("no such container: %w", errdefs.ErrNotFound)
+	lc, err := c.object()
+	if err != nil {
+		return nil, err
 	}
-	return c.lc.Processes()
+	return lc.Processes()
 }
 
 // ExecOf finds out which exec a pid is; nil if none.
@@ -258,7 +282,9 @@ func (c *Container) destroy(ctx context.Context) error {
 	defer c.rt.children.end()
 	if c.init.ownState() == Created {
 		_ = c.lc.Signal(unix.SIGKILL)
-		<-c.init.done
+		if _, err := c.init.Wait(ctx); err != nil {
+			return fmt.Errorf("failed to delete task: %w", err)
+		}
 	}
 	c.init.drain(ctx)
 	var errs []error
@@ -271,9 +297,25 @@ func (c *Container) destroy(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("failed rootfs umount: %w", err))
 	}
 	if len(errs) == 0 {
-		c.init.move(c.init.ownState(), Deleted)
+		c.init.drop()
+		c.dropExecs()
 	}
 	return errors.Join(errs...)
+}
+
+// dropExecs ends the streams of execs that nobody has deleted.
+func (c *Container) dropExecs() {
+	c.mu.Lock()
+	execs := slices.Collect(maps.Values(c.execs))
+	c.mu.Unlock()
+	for _, p := range execs {
+		p.gate.Lock()
+		if p.io != nil {
+			p.closeIO()
+		}
+		p.drop()
+		p.gate.Unlock()
+	}
 }
 
 // releaseRoot gives the root filesystem back. Its mounts went with the

@@ -128,9 +128,8 @@ func (c *creation) openIO(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.init.io = io
-	c.rt.children.own(io.Pids()...)
-	c.undo = append(c.undo, func() { c.init.closeIO() })
+	c.init.adoptIO(io)
+	c.undo = append(c.undo, c.init.closeIO)
 	return nil
 }
 

@@ -50,6 +50,8 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	if err != nil {
 		return err
 	}
+	p.gate.Lock()
+	defer p.gate.Unlock()
 	if err := p.ownState().allows(opStart); err != nil {
 		return err
 	}
@@ -58,8 +60,6 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	}
 	c.rt.children.begin()
 	defer c.rt.children.end()
-	p.gate.Lock()
-	defer p.gate.Unlock()
 	if err := p.startExec(ctx); err != nil {
 		c.execEnded()
 		return err
@@ -69,8 +69,8 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	return nil
 }
 
-// startExec runs the process. After an error it counts as stopped, as with
-// containerd's runc shim, and only deleting it is left.
+// startExec runs the process. Once it has streams it is tried only once: after an
+// error it counts as stopped, and only deleting it is left.
 func (p *Process) startExec(ctx context.Context) (retErr error) {
 	io, err := stdio.Open(ctx, stdio.Config{
 		ContainerID: p.c.ID, ExecID: p.ID, Namespace: p.c.Namespace,
@@ -79,12 +79,11 @@ func (p *Process) startExec(ctx context.Context) (retErr error) {
 	if err != nil {
 		return fmt.Errorf("failed to create init process I/O: %w", err)
 	}
-	p.io = io
-	p.c.rt.children.own(io.Pids()...)
+	p.adoptIO(io)
 	defer func() {
 		if retErr != nil {
 			p.closeIO()
-			close(p.done)
+			p.abandon()
 		}
 	}()
 	lp, err := p.launch()
@@ -162,16 +161,18 @@ func (c *Container) execEnded() {
 	}
 }
 
+// deleteExec removes an exec that has ended or was never started. A start that
+// is under way comes first.
 func (c *Container) deleteExec(ctx context.Context, p *Process) error {
+	p.gate.Lock()
+	defer p.gate.Unlock()
 	if err := p.ownState().allows(opDelete); err != nil {
 		return err
 	}
 	if p.io != nil {
 		p.drain(ctx)
 	}
-	p.mu.Lock()
-	p.state = Deleted
-	p.mu.Unlock()
+	p.drop()
 	c.mu.Lock()
 	delete(c.execs, p.ID)
 	c.mu.Unlock()

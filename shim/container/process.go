@@ -41,19 +41,22 @@ type Process struct {
 
 	c     *Container
 	stdio stdio.Spec
-	io    *stdio.IO      // nil until the process is about to start
 	spec  *specs.Process // of an exec, until it starts
 
 	// gate is held while the process starts and that is announced; its exit is
-	// handled only afterwards.
+	// handled only afterwards. An exec's delete holds it too.
 	gate sync.Mutex
 
-	mu    sync.Mutex // guards the following
-	state State
-	pid   int
-	exit  Exit
-	lc    *libcontainer.Process
-	done  chan struct{} // closed when exit is set
+	mu      sync.Mutex // guards the following
+	io      *stdio.IO  // nil until the process is about to start
+	helpers []int      // pids of what serves io, while they are owned
+	state   State
+	pid     int
+	exit    Exit
+	lc      *libcontainer.Process
+
+	over sync.Once
+	done chan struct{} // closed when the process has ended, or never will run
 }
 
 func newProcessState(c *Container, id string, streams stdio.Spec) *Process {
@@ -110,23 +113,25 @@ func (p *Process) Wait(ctx context.Context) (Exit, error) {
 
 // Resize sets the size of the process's terminal, if it has one.
 func (p *Process) Resize(width, height uint16) error {
+	io := p.streams()
 	switch s := p.ownState(); {
 	case s == Stopped && p.ID != "":
 		return errors.New("cannot resize a stopped container")
 	case s == Deleted:
 		return errors.New("cannot resize a deleted process")
-	case p.io == nil:
+	case io == nil:
 		return nil
 	}
-	return p.io.Resize(width, height)
+	return io.Resize(width, height)
 }
 
 // CloseStdin ends the process's standard input.
 func (p *Process) CloseStdin() error {
-	if p.io == nil {
+	io := p.streams()
+	if io == nil {
 		return nil
 	}
-	if err := p.io.CloseStdin(); err != nil {
+	if err := io.CloseStdin(); err != nil {
 		return fmt.Errorf("close stdin: %w", err)
 	}
 	return nil
@@ -163,7 +168,43 @@ func (p *Process) finish(exit Exit) {
 	defer p.mu.Unlock()
 	p.exit, p.state = exit, Stopped
 	p.c.rt.events.Exited(ExitEvent{ContainerID: p.c.ID, ExecID: p.ID, Pid: p.pid, Exit: exit})
-	close(p.done)
+	p.end()
+}
+
+// abandon gives a process up that failed to start.
+func (p *Process) abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = Stopped
+	p.end()
+}
+
+// drop marks a process as deleted. One that never ran is then not waited for in
+// vain any more.
+func (p *Process) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = Deleted
+	p.end()
+}
+
+// end wakes whoever waits for the process.
+func (p *Process) end() { p.over.Do(func() { close(p.done) }) }
+
+// streams are the process's; nil until it is about to start.
+func (p *Process) streams() *stdio.IO {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.io
+}
+
+// adoptIO gives the process its streams, and keeps what serves them from being
+// taken for orphans.
+func (p *Process) adoptIO(io *stdio.IO) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.io, p.helpers = io, io.Pids()
+	p.c.rt.children.own(p.helpers...)
 }
 
 // drain waits for the rest of the output, then ends the process's streams.
@@ -176,12 +217,16 @@ func (p *Process) drain(ctx context.Context) {
 	p.closeIO()
 }
 
+// closeIO ends the process's streams. It may be called any number of times.
 func (p *Process) closeIO() {
-	pids := p.io.Pids()
 	if err := p.io.Close(); err != nil {
 		log.L.WithError(err).WithField("id", p.c.ID).Warn("cannot close a process's streams cleanly")
 	}
-	p.c.rt.children.disown(pids...)
+	p.mu.Lock()
+	helpers := p.helpers
+	p.helpers = nil
+	p.mu.Unlock()
+	p.c.rt.children.disown(helpers...)
 }
 
 // signal sends a signal to this process alone.

@@ -1,6 +1,11 @@
 package container
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+)
 
 // State is where a process stands in its life.
 type State int
@@ -41,6 +46,7 @@ var refusals = map[operation]map[State]string{
 	opDelete: {
 		Running: "cannot delete a running process",
 		Paused:  "cannot delete a paused process",
+		Deleted: "cannot delete a deleted process",
 	},
 	opPause: {
 		Created:    "cannot pause task in created state",
@@ -76,8 +82,12 @@ var refusals = map[operation]map[State]string{
 
 // allows returns nil, or why op is refused in state s.
 func (s State) allows(op operation) error {
-	if why, refused := refusals[op][s]; refused {
-		return errors.New(why)
+	why, refused := refusals[op][s]
+	switch {
+	case !refused:
+		return nil
+	case op == opDelete && s == Deleted:
+		return fmt.Errorf("%s: %w", why, errdefs.ErrNotFound)
 	}
-	return nil
+	return errors.New(why)
 }

@@ -11,13 +11,12 @@ import (
 )
 
 // cgroupHandle is the container's cgroup as containerd's library sees it, in
-// whose messages statistics are reported. It is opened when first needed.
+// whose messages statistics are reported. It is opened when first needed and
+// there: a restorable container has none yet.
 type cgroupHandle struct {
-	once sync.Once
-	v1   cgroup1.Cgroup
-	v2   *cgroup2.Manager
-	path string // v2: the group's path below the mount
-	err  error
+	mu sync.Mutex
+	v1 cgroup1.Cgroup // v1 or v2 is set when it is open, for good
+	v2 *cgroup2.Manager
 }
 
 // hierarchy finds the v1 controllers once: it reads mountinfo, which takes a
@@ -25,16 +24,21 @@ type cgroupHandle struct {
 var hierarchy = sync.OnceValues(cgroup1.Default)
 
 func (h *cgroupHandle) open(pid int) error {
-	h.once.Do(func() {
-		if cgroups.Mode() != cgroups.Unified {
-			h.v1, h.err = cgroup1.Load(cgroup1.PidPath(pid), cgroup1.WithHierarchy(hierarchy))
-			return
-		}
-		if h.path, h.err = cgroup2.PidGroupPath(pid); h.err == nil {
-			h.v2, h.err = cgroup2.Load(h.path)
-		}
-	})
-	return h.err
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.v1 != nil || h.v2 != nil {
+		return nil
+	}
+	var err error
+	if cgroups.Mode() != cgroups.Unified {
+		h.v1, err = cgroup1.Load(cgroup1.PidPath(pid), cgroup1.WithHierarchy(hierarchy))
+		return err
+	}
+	path, err := cgroup2.PidGroupPath(pid)
+	if err == nil {
+		h.v2, err = cgroup2.Load(path)
+	}
+	return err
 }
 
 // Stats returns the metrics of the container's cgroup: a *stats.Metrics of
