@@ -1,0 +1,263 @@
+// Package mountcost tests what containers cost the kernel's mount locks: how
+// many calls a start and its delete make, and that the host's mount table never
+// changes. Unlike the tests in integration, these fail with the stock runtime:
+// run them with -runtime=runc to see the difference.
+package mountcost
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tango/test/harness"
+	"tango/test/harness/trace"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// Of the calls of a whole run, start to delete, libcontainer makes all but
+// these: one unshare and one mount, of the overlay; with a user namespace also
+// the id-mapped clone of the layers (two) and the tmpfs of /dev, which takes the
+// place of libcontainer's. docs/architecture.md lists every one.
+const (
+	maxPlain  = 31
+	maxUserNS = 34
+	maxDetach = 1 // pivot_root's old root
+)
+
+// TestCallsOfARun runs a container beside a running one, so that what a host
+// pays once isn't in the count, and counts the calls of containerd and all that
+// it starts.
+func TestCallsOfARun(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	h.Run(harness.Spec{}) // holds the template and the answers of the probes
+	for _, c := range []struct {
+		name   string
+		userns *harness.UserNS
+		limit  int
+	}{{"plain", nil, maxPlain}, {"userns", harness.NthUserNS(3), maxUserNS}} {
+		var first trace.Counts
+		for _, layers := range []int{1, 50, 100} {
+			t.Run(fmt.Sprintf("%s/%d", c.name, layers), func(t *testing.T) {
+				spec := harness.Spec{Image: h.Image(layers), UserNS: c.userns, Args: []string{"true"}}
+				run(h, spec) // unpacks the image
+				counts := countRun(t, h, spec)
+				t.Logf("%d calls: %v", counts.Total(), counts)
+				if counts.Total() > c.limit {
+					t.Errorf("%d mount calls, want at most %d: %v", counts.Total(), c.limit, counts)
+				}
+				if counts["umount"] > maxDetach {
+					t.Errorf("%d unmounts, want at most %d", counts["umount"], maxDetach)
+				}
+				if first == nil {
+					first = counts
+				}
+				if counts.Total() != first.Total() {
+					t.Errorf("%d calls, but %d with one layer", counts.Total(), first.Total())
+				}
+			})
+		}
+	}
+}
+
+func countRun(t *testing.T, h *harness.Harness, s harness.Spec) trace.Counts {
+	t.Helper()
+	r, err := trace.Start("mountcost", h.DaemonPID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(h, s)
+	counts, err := r.Stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counts
+}
+
+func run(h *harness.Harness, s harness.Spec) {
+	c := h.Run(s)
+	h.Wait(c)
+	h.Delete(c)
+}
+
+// TestHostMountTableDoesNotChange follows the host's mount table by poll(2),
+// which the kernel wakes at every change, over the lives of containers.
+// containerd issue 11917 asks for just this.
+func TestHostMountTableDoesNotChange(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	image := h.Image(50)
+	specs := []harness.Spec{
+		{Image: image},
+		{Image: image, UserNS: harness.NthUserNS(1)},
+		{Image: image, UserNS: harness.NthUserNS(2), Terminal: true},
+	}
+	for _, s := range specs { // unpacks, and remaps, once
+		h.Delete(stopped(h, h.Run(s)))
+	}
+	table := openTable(t)
+	for _, s := range specs {
+		c := h.Run(s)
+		h.Output(c, "true")
+		h.Delete(stopped(h, c))
+	}
+	if lines := table.changed(t); len(lines) > 0 {
+		t.Errorf("the host's mount table has changed:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+func stopped(h *harness.Harness, c *harness.Container) *harness.Container {
+	h.Kill(c, unix.SIGKILL)
+	h.Wait(c)
+	return c
+}
+
+// table is this namespace's mount table, which is the host's: the test has no
+// other.
+type table struct {
+	f      *os.File
+	before []string
+}
+
+func openTable(t *testing.T) *table {
+	t.Helper()
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	m := &table{f: f}
+	m.before = m.lines(t)
+	m.poll(t)
+	return m
+}
+
+func (m *table) lines(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(data)), "\n")
+}
+
+// poll tells whether the table has changed since the last poll.
+func (m *table) poll(t *testing.T) bool {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(m.f.Fd()), Events: unix.POLLPRI}}
+	if _, err := unix.Poll(fds, 0); err != nil {
+		t.Fatal(err)
+	}
+	return fds[0].Revents&unix.POLLPRI != 0
+}
+
+// changed returns the lines that came or went, or says that some did both.
+func (m *table) changed(t *testing.T) []string {
+	t.Helper()
+	if !m.poll(t) {
+		return nil
+	}
+	lines := []string{"changed and changed back, as far as the lines tell"}
+	after := m.lines(t)
+	for _, l := range after {
+		if !slices.Contains(m.before, l) {
+			lines = append(lines, "+ "+l)
+		}
+	}
+	for _, l := range m.before {
+		if !slices.Contains(after, l) {
+			lines = append(lines, "- "+l)
+		}
+	}
+	return lines
+}
+
+// TestManyLayers is containerd issue 12662: with 100 layers the options of the
+// root filesystem's mount were too long.
+func TestManyLayers(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	for _, userns := range []*harness.UserNS{nil, harness.NthUserNS(4)} {
+		c := h.Run(harness.Spec{Image: h.Image(100), UserNS: userns})
+		if got := h.Output(c, "sh", "-c", "echo fine"); got != "fine\n" {
+			t.Errorf("wrote %q", got)
+		}
+		h.Delete(stopped(h, c))
+	}
+}
+
+// TestProcessOfTheHostInTheRootfs is containerd issue 4020: a process on the
+// host whose working directory is the container's root kept the delete from
+// finishing. There is nothing on the host that it could be in, short of going
+// through /proc; and that doesn't keep the delete waiting.
+func TestProcessOfTheHostInTheRootfs(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	c := h.Run(harness.Spec{})
+	bundle := bundleRootfs(t, h, c)
+	if names, err := os.ReadDir(bundle); err != nil || len(names) > 0 {
+		t.Errorf("the host sees %v in %s, %v", names, bundle, err)
+	}
+	root, err := os.Open(fmt.Sprintf("/proc/%d/root", c.Task.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	h.Delete(stopped(h, c))
+	if _, err := os.Lstat(filepath.Dir(bundle)); !os.IsNotExist(err) {
+		t.Errorf("the bundle is still there: %v (containerd issue 11376)", err)
+	}
+}
+
+func bundleRootfs(t *testing.T, h *harness.Harness, c *harness.Container) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(h.Dir(), "state/io.containerd.runtime.v2.task/*", c.ID(), "rootfs"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("bundle of %s: %v, %v", c.ID(), found, err)
+	}
+	return found[0]
+}
+
+// TestKilledShimLeavesImageDataAlone is containerd issues 10704 and 12139: after
+// a shim was killed in the middle, id-mapped mounts of layers were left on the
+// host, and cleaning up their mount points deleted the image's files.
+func TestKilledShimLeavesImageDataAlone(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	image := h.Image(50)
+	h.Delete(stopped(h, h.Run(harness.Spec{Image: image, UserNS: harness.NthUserNS(5)})))
+	before := countLayerFiles(t, h)
+	table := openTable(t)
+	seen := h.Record()
+	c := h.Run(harness.Spec{Image: image, UserNS: harness.NthUserNS(6)})
+	shims, err := h.Shims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range shims {
+		_ = unix.Kill(s.PID, unix.SIGKILL)
+	}
+	h.Eventually("the exit is reported", func() bool { return slices.Contains(seen.Topics(c.ID()), "/tasks/exit") })
+	h.Delete(c)
+	if lines := table.changed(t); len(lines) > 0 {
+		t.Errorf("the host's mount table has changed:\n%s", strings.Join(lines, "\n"))
+	}
+	if after := countLayerFiles(t, h); after < before {
+		t.Errorf("%d files in the layers, before there were %d", after, before)
+	}
+}
+
+func countLayerFiles(t *testing.T, h *harness.Harness) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(h.Dir(), "root/io.containerd.snapshotter.v1.overlayfs/snapshots"), func(_ string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			n++
+		}
+		return err
+	})
+	if err != nil || n == 0 {
+		t.Fatalf("%d files in the layers: %v", n, err)
+	}
+	return n
+}
