@@ -22,7 +22,7 @@ var groups = []group{
 	{Name: "mounts", Module: ".", Pattern: "./mounts/...", Tags: "seccomp", Timeout: 3 * time.Minute, Short: true},
 	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Tags: "seccomp", Timeout: 4 * time.Minute, Short: true},
 	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: "seccomp", Timeout: 4 * time.Minute, Short: true},
-	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: 8 * time.Minute},
+	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: 15 * time.Minute},
 }
 
 // binaries are copied from the repository's bin directory to one directory of the

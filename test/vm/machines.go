@@ -15,18 +15,26 @@ type machine struct {
 	Why    string
 	Short  bool     // part of the subset that every commit runs
 	Groups []string // names of the test groups to run; nil is all
+	Core   bool     // of integration only coreTests, since an emulated containerd is slow
 	Append string   // more of the kernel's command line
 }
+
+// coreTests are the integration tests of what differs between kernels and kinds
+// of machine: cgroups, user namespaces, mounts. The oldest and the newest kernel
+// run all the others as well.
+const coreTests = "^(TestLifeCycle|TestExecProcess|TestPauseResume|TestPids|TestLimits|TestUpdate|TestStats|TestOOM|TestBind|TestPropagationOut|TestUserNS|TestUserNSMounts|TestPod)$"
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
 func machines() []machine {
 	var all []machine
 	for i, k := range kernels {
+		outer := i == 0 || i == len(kernels)-1
 		all = append(all, machine{
 			Machine: plain(k.Version),
 			Why:     "a kernel of Debian's " + k.Suite,
-			Short:   i == 0 || i == len(kernels)-1,
+			Short:   outer,
+			Core:    !outer,
 		})
 	}
 	return append(all, variants()...)
@@ -40,7 +48,7 @@ func plain(version string) job.Machine {
 // variants are the other kinds of machine.
 func variants() []machine {
 	variant := func(version, name, why string, change func(*machine)) machine {
-		m := machine{Machine: plain(version), Why: why}
+		m := machine{Machine: plain(version), Why: why, Core: true}
 		m.Name = version + "-" + name
 		change(&m)
 		return m

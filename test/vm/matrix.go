@@ -74,7 +74,7 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 			}
 		}
 		g := &guest{machine: m, image: images[m.Kernel], disk: disk, payload: p, limit: o.timeout}
-		g.tests = slices.DeleteFunc(slices.Clone(p.tests), func(t job.Test) bool { return !m.runs(t.Group) })
+		g.tests = m.choose(p.tests)
 		g.Append += " " + o.append
 		g.dir = filepath.Join(scratch, m.Name)
 		if err := os.Mkdir(g.dir, 0o755); err != nil {
@@ -83,6 +83,21 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 		guests = append(guests, g)
 	}
 	return guests, nil
+}
+
+// choose returns the tests that a machine runs.
+func (m machine) choose(tests []job.Test) []job.Test {
+	var chosen []job.Test
+	for _, t := range tests {
+		if !m.runs(t.Group) {
+			continue
+		}
+		if m.Core && t.Group == "integration" {
+			t.Args = append(slices.Clone(t.Args), "-test.run="+coreTests)
+		}
+		chosen = append(chosen, t)
+	}
+	return chosen
 }
 
 // runs says whether a machine runs a group.

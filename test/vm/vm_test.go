@@ -81,6 +81,26 @@ func TestRows(t *testing.T) {
 	}
 }
 
+func TestCoreTestsExist(t *testing.T) {
+	files, err := filepath.Glob("../integration/*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no integration tests: %v", err)
+	}
+	var source strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(b)
+	}
+	for name := range strings.SplitSeq(strings.Trim(coreTests, "^()$"), "|") {
+		if !strings.Contains(source.String(), "func "+name+"(") {
+			t.Errorf("there is no test %s", name)
+		}
+	}
+}
+
 // fakeGuest is a guest whose events are written by the test.
 func fakeGuest(t *testing.T, events ...job.Event) *guest {
 	g := &guest{machine: machine{Machine: job.Machine{Name: "m"}}, dir: t.TempDir()}
