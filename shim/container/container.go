@@ -187,15 +187,24 @@ func (c *Container) Kill(id string, sig uint32, all bool) error {
 	if id != "" {
 		return p.signal(unix.Signal(sig))
 	}
-	lc, err := c.object()
-	if err != nil {
-		return err
-	}
-	err = lc.Signal(unix.Signal(sig))
+	err = c.signal(unix.Signal(sig))
 	if all && errors.Is(err, libcontainer.ErrNotRunning) {
 		return nil
 	}
 	return killError(err)
+}
+
+// signal asks libcontainer only where it can matter: for a process that is known
+// to be gone it would look through a new instance of procfs.
+func (c *Container) signal(sig unix.Signal) error {
+	lc, err := c.object()
+	if err != nil {
+		return err
+	}
+	if c.init.ownState() >= Stopped && !c.sharesPIDs {
+		return libcontainer.ErrNotRunning
+	}
+	return lc.Signal(sig)
 }
 
 // Pause freezes the container.
