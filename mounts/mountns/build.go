@@ -43,7 +43,7 @@ func clonePieces(points []string) (pieces, error) {
 		if err != nil {
 			return ps, err
 		}
-		ps = append(ps, piece{tree, at})
+		ps = append(ps, piece{tree: tree, at: at})
 	}
 	return ps, nil
 }

@@ -2,8 +2,10 @@ package mountns
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -11,27 +13,51 @@ import (
 	"tango/mounts/kernel"
 )
 
+// privateEnv tells a test process that it plays the host: its mount namespace is
+// a private copy of the real one, on every thread.
+const privateEnv = "TANGO_TEST_PRIVATE_MOUNTS"
+
 func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
 		println("mountns: these tests make mount namespaces: run them as root")
 		os.Exit(1)
 	}
+	if os.Getenv(privateEnv) == "" {
+		os.Exit(runPrivately())
+	}
+	if err := kernel.SetPropagation("/", kernel.Private, true); err != nil {
+		println(err.Error())
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
-// onHost runs f in a namespace that plays the host: a private copy of the real
-// one, so that nothing the test mounts can leak.
+// runPrivately runs the tests in a child process with a mount namespace of its
+// own: threads that a package starts get the process's, not their maker's.
+func runPrivately() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), privateEnv+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	err := cmd.Run()
+	if err == nil {
+		return 0
+	}
+	println(err.Error())
+	return 1
+}
+
+// onHost runs f, which may mount things: they are taken away afterwards.
 func onHost(t *testing.T, f func() error) {
 	t.Helper()
-	err := kernel.InNewThread(func() error {
-		if err := kernel.UnshareNamespace(); err != nil {
-			return err
+	before := len(mountTable(t))
+	err := f()
+	table := mountTable(t)
+	for i := len(table) - 1; i >= before; i-- {
+		if err := unix.Unmount(table[i], unix.MNT_DETACH); err != nil {
+			t.Errorf("cannot clean up %s: %v", table[i], err)
 		}
-		if err := kernel.SetPropagation("/", kernel.Private, true); err != nil {
-			return err
-		}
-		return f()
-	})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,35 @@
 package mountns
 
-import "tango/mounts/kernel"
+import (
+	"cmp"
+	"slices"
+
+	"tango/mounts/kernel"
+)
 
 // piece is a detached tree and where it belongs.
 type piece struct {
 	tree *kernel.Mount
 	at   string
+	deep bool // it has what is mounted below
 }
 
 type pieces []piece
+
+// sort brings the pieces into an order in which none hides what another shows:
+// single mounts come first, and parents before what is below them; a deep piece
+// may cover what came before it, since it shows the same there.
+func (ps pieces) sort() {
+	slices.SortStableFunc(ps, func(a, b piece) int {
+		if a.deep != b.deep {
+			if a.deep {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+}
 
 // attach puts the trees to their places, in order, in the calling thread's
 // namespace.

@@ -39,11 +39,16 @@ func mountPoints(holders []string) ([]string, error) {
 	return slices.Compact(points), nil
 }
 
-// holders lists the mount points on the way to each path, without "/".
+// holders lists the mount points on the way to each path, without "/". Symbolic
+// links on the way are followed first: /var/run is seldom where it seems to be.
 func holders(paths []string) ([]string, error) {
 	var points []string
 	for _, path := range paths {
-		for dir := filepath.Clean(path); dir != "/"; dir = filepath.Dir(dir) {
+		path, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return nil, err
+		}
+		for dir := path; dir != "/"; dir = filepath.Dir(dir) {
 			root, err := IsMountPoint(dir)
 			if err != nil {
 				return nil, err

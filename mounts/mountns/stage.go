@@ -43,6 +43,7 @@ func (t *Template) Stage(sources []Source) (_ *Staging, resolved []string, retEr
 		}
 		resolved = append(resolved, path)
 	}
+	s.pieces.sort()
 	return s, resolved, nil
 }
 
@@ -60,6 +61,9 @@ func (t *Template) stage(s *Staging, src Source) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if there, err := os.Stat(path); err != nil || !os.SameFile(st, there) {
+		return src.Path, nil // deleted, in another namespace, or a link that only proc can follow
+	}
 	shown, err := t.shows(path)
 	if err != nil || shown && src.Private && !(src.Recursive && st.IsDir()) {
 		return path, err
@@ -75,7 +79,7 @@ func (t *Template) stage(s *Staging, src Source) (string, error) {
 	}
 	tree, err := kernel.OpenTree(f, "", flags)
 	if err == nil {
-		s.pieces = append(s.pieces, piece{tree, path})
+		s.pieces = append(s.pieces, piece{tree: tree, at: path, deep: src.Recursive})
 	}
 	return path, err
 }
@@ -100,7 +104,7 @@ func (t *Template) stageWay(s *Staging, path string) error {
 		if err != nil {
 			return err
 		}
-		s.pieces = append(s.pieces, piece{tree, dir})
+		s.pieces = append(s.pieces, piece{tree: tree, at: dir})
 	}
 	return nil
 }
@@ -116,9 +120,10 @@ func parents(path string) []string {
 	return dirs
 }
 
+// has tells whether a single mount is there for others to be put on.
 func (s *Staging) has(at string) bool {
 	for _, p := range s.pieces {
-		if p.at == at {
+		if p.at == at && !p.deep {
 			return true
 		}
 	}

@@ -36,8 +36,10 @@ func (d Dir) Open(accept func(*os.File) bool) *os.File {
 			continue
 		}
 		f, err := d.open(e)
-		if err != nil {
+		if isStale(err) {
 			_ = os.Remove(filepath.Join(string(d), n.Name()))
+		}
+		if err != nil {
 			continue
 		}
 		if accept(f) {
@@ -87,26 +89,33 @@ func SweepAll(parent string) {
 // errStale says that an entry's holder is gone or holds something else now.
 var errStale = errors.New("stale entry")
 
-// open follows an entry's link. Who it leads to is checked after opening, since
-// only then the answer can't change any more.
+// isStale tells a holder that is gone from trouble of our own, such as too many
+// open files.
+func isStale(err error) bool {
+	return errors.Is(err, errStale) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)
+}
+
+// open follows an entry's link. Who it leads to is checked after that, since only
+// then the answer can't change any more, and before the object is opened for
+// good: what a recycled pid has there instead might be a fifo, whose open waits.
 func (d Dir) open(e entry) (*os.File, error) {
-	f, err := os.Open(filepath.Join(string(d), e.String()))
+	ref, err := os.OpenFile(filepath.Join(string(d), e.String()), unix.O_PATH, 0)
 	if err != nil {
 		return nil, err
 	}
+	defer ref.Close()
 	var st unix.Stat_t
-	started, err := startTime(e.pid)
-	if err == nil {
-		err = unix.Fstat(int(f.Fd()), &st)
-	}
-	if err == nil && (started != e.started || st.Ino != e.inode) {
-		err = errStale
-	}
-	if err != nil {
-		_ = f.Close()
+	if err := unix.Fstat(int(ref.Fd()), &st); err != nil {
 		return nil, err
 	}
-	return f, nil
+	started, err := startTime(e.pid)
+	if err != nil {
+		return nil, err
+	}
+	if started != e.started || st.Ino != e.inode {
+		return nil, errStale
+	}
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", ref.Fd()))
 }
 
 type entry struct {
