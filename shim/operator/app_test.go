@@ -131,3 +131,17 @@ func TestImports(t *testing.T) {
 		}
 	}
 }
+
+// Other distributions of containerd have their configuration elsewhere.
+func TestDoctorConfigFlag(t *testing.T) {
+	file := t.TempDir() + "/other.toml"
+	writeFile(t, file, good().config, 0o644)
+	_, out, _ := run("doctor", "--json", "--config", file)
+	var r Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Containerd.Config; c.File != file || len(c.Runtimes) != 1 {
+		t.Errorf("%+v", c)
+	}
+}

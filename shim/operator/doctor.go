@@ -17,16 +17,21 @@ Exit codes: 0 all is well, 1 something that matters is missing, 2 usage.`
 
 func doctorCommand(where func() host) *cli.Command {
 	return &cli.Command{
-		Name:         "doctor",
-		Usage:        "examine this machine, and say what is missing",
-		Description:  doctorDescription,
-		Flags:        []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print the findings as JSON"}},
+		Name:        "doctor",
+		Usage:       "examine this machine, and say what is missing",
+		Description: doctorDescription,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print the findings as JSON"},
+			&cli.StringFlag{Name: "config", Usage: "containerd's configuration `FILE`", Value: where().config, TakesFile: true},
+		},
 		OnUsageError: usage,
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			r, err := where().examine(ctx)
+			h := where()
+			h.config = c.String("config")
+			r, err := h.examine(ctx)
 			if err != nil {
 				return err
 			}
