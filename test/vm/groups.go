@@ -20,8 +20,8 @@ type group struct {
 // $TANGO_GUEST. A test name's element way=NAME is counted by NAME.
 var groups = []group{
 	{Name: "mounts", Module: ".", Pattern: "./mounts/...", Tags: "seccomp", Timeout: 3 * time.Minute, Short: true},
-	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Tags: "seccomp", Timeout: 4 * time.Minute, Short: true},
-	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: "seccomp", Timeout: 4 * time.Minute, Short: true},
+	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Tags: "seccomp", Timeout: 8 * time.Minute, Short: true},
+	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: "seccomp", Timeout: 8 * time.Minute, Short: true},
 	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: 15 * time.Minute},
 }
 

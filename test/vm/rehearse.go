@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -20,12 +21,28 @@ func rehearse(ctx context.Context, o options, root string) error {
 		if err := cloneTo(ctx, root, chroot+"/tango"); err != nil {
 			return err
 		}
+		if err := trustAsHere(chroot); err != nil {
+			return err
+		}
 		if err := inChroot(ctx, chroot, "sh", "/provision.sh", "build"); err != nil {
 			return err
 		}
 		fmt.Printf("provision.sh works on %s\n", o.guest)
 		return inChroot(ctx, chroot, "containerd-shim-tango-v2", "-v")
 	})
+}
+
+// certificates is where Debian and Go look for the authorities to trust.
+const certificates = "/etc/ssl/certs/ca-certificates.crt"
+
+// trustAsHere lets the chroot trust what this machine trusts: its way out may be
+// a proxy with an authority of its own.
+func trustAsHere(chroot string) error {
+	b, err := os.ReadFile(certificates)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(chroot+certificates, b, 0o644)
 }
 
 // cloneTo copies what is committed.
