@@ -186,7 +186,7 @@ func (n *Node) connect(ctx context.Context) error {
 		case <-n.exited:
 			return fmt.Errorf("containerd ended while it started:\n%s", n.LogTail(20))
 		case <-ctx.Done():
-			return fmt.Errorf("cannot reach containerd within %v: %w (last error: %v)", bootTimeout, ctx.Err(), err)
+			return fmt.Errorf("cannot reach containerd within %v: %w (last error: %w)", bootTimeout, ctx.Err(), err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

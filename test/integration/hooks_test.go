@@ -36,7 +36,7 @@ func TestHooks(t *testing.T) {
 			c := h.Run(harness.Spec{ID: "hooked", UserNS: mapping, OCI: edit(func(s *oci.Spec) {
 				s.Mounts = append(s.Mounts, bind(dir, "/hooks"))
 				s.Hooks = &specs.Hooks{
-					Prestart:        []specs.Hook{hook("prestart", dir)}, //nolint:staticcheck // deprecated, and in use
+					Prestart:        []specs.Hook{hook("prestart", dir)},
 					CreateRuntime:   []specs.Hook{hook("createRuntime", dir)},
 					CreateContainer: []specs.Hook{hook("createContainer", dir)},
 					StartContainer:  []specs.Hook{hook("startContainer", "/hooks")},
@@ -93,7 +93,7 @@ func TestHookFails(t *testing.T) {
 	h := newNode(t)
 	failing := specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "echo out of tune >&2; exit 3"}}
 	for name, hooks := range map[string]*specs.Hooks{
-		"prestart":        {Prestart: []specs.Hook{failing}}, //nolint:staticcheck // deprecated, and in use
+		"prestart":        {Prestart: []specs.Hook{failing}},
 		"createRuntime":   {CreateRuntime: []specs.Hook{failing}},
 		"createContainer": {CreateContainer: []specs.Hook{failing}},
 	} {
