@@ -2,6 +2,7 @@ package integration
 
 import (
 	"slices"
+	"syscall"
 	"testing"
 
 	"tango/test/harness"
@@ -21,6 +22,9 @@ func TestEventOrder(t *testing.T) {
 	if err := c.Task.Resume(h.Ctx()); err != nil {
 		t.Fatal(err)
 	}
+	h.Kill(c, syscall.SIGKILL)
+	h.Wait(c)
+	awaitStockExit(t, h, seen, c)
 	h.Delete(c)
 	expectTopics(t, h, seen, c,
 		"/tasks/create", "/tasks/start", "/tasks/exec-added", "/tasks/exec-started", "/tasks/exit",
@@ -57,6 +61,7 @@ func TestEventOrderShortLived(t *testing.T) {
 		if code := h.Wait(c); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
+		awaitStockExit(t, h, seen, c)
 		h.Delete(c)
 		expectTopics(t, h, seen, c, "/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete")
 	}
@@ -79,6 +84,18 @@ func TestEventOrderShortLived(t *testing.T) {
 			t.Errorf("topics %v, want %v", got, want)
 		}
 	}
+}
+
+// awaitStockExit waits for the exit event of the stock shim, which can otherwise
+// publish it after the delete.
+func awaitStockExit(t *testing.T, h *harness.Harness, seen *harness.Events, c *harness.Container) {
+	t.Helper()
+	if harness.Runtime(t) != harness.Stock {
+		return
+	}
+	h.Eventually("the exit event arrives", func() bool {
+		return slices.ContainsFunc(seen.Of(c.ID()), func(e harness.Event) bool { return e.Topic == "/tasks/exit" && e.Exec == c.ID() })
+	})
 }
 
 // expectTopics waits for the last event of a deleted container and compares all
