@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// latencyPicture shows how create+start is distributed, one at a time and in
+// bursts.
+func (r *report) latencyPicture() (*picture, error) {
+	p := &picture{name: "latency", height: 380 * px}
+	if start := r.find("start"); start != nil {
+		panel, err := distribution("One at a time", both{start.Tango.Samples, start.Stock.Samples})
+		if err != nil {
+			return nil, err
+		}
+		p.panels = append(p.panels, panel)
+	}
+	if len(r.Burst[tango]) > 0 {
+		title := fmt.Sprintf("Burst of %d, %d at a time", r.Sizes.Burst, r.Sizes.Concurrency)
+		panel, err := distribution(title, r.Burst)
+		if err != nil {
+			return nil, err
+		}
+		p.panels = append(p.panels, panel)
+	}
+	if p.panels == nil {
+		return nil, nil
+	}
+	return p, nil
+}
+
+// distribution draws what share of the samples was at most so large.
+func distribution(title string, samples both) (*plot.Plot, error) {
+	panel := newPanel(title, "create + start, ms", "share of containers, %")
+	addGrid(panel, true)
+	panel.X.Min, panel.Y.Min, panel.Y.Max = 0, 0, 100
+	for _, s := range []side{stock, tango} {
+		sorted := slices.Sorted(slices.Values(samples[s]))
+		steps, err := plotter.NewLine(cumulative(sorted))
+		if err != nil {
+			return nil, err
+		}
+		steps.StepStyle = plotter.PostStep
+		steps.LineStyle = line(sideColors[s], 2.5*px)
+		panel.Add(steps, &marker{at: quantile(sorted, 0.5), side: s})
+		panel.Legend.Add(sideLabels[s], steps)
+		panel.X.Max = max(panel.X.Max, sorted[len(sorted)-1])
+	}
+	panel.X.Max *= 1.04
+	panel.Legend.Top, panel.Legend.Left = false, false
+	panel.Legend.XOffs, panel.Legend.YOffs = -8*px, 10*px
+	return panel, nil
+}
+
+// cumulative returns the steps of the distribution, from 0 to 100 %.
+func cumulative(sorted []float64) plotter.XYs {
+	points := plotter.XYs{{X: sorted[0], Y: 0}}
+	for i, x := range sorted {
+		points = append(points, plotter.XY{X: x, Y: 100 * float64(i+1) / float64(len(sorted))})
+	}
+	return points
+}
+
+// marker names a median: a point on the curve and its value beside it.
+type marker struct {
+	at   float64
+	side side
+}
+
+// Plot draws the marker.
+func (m *marker) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	at := vg.Point{X: x(m.at), Y: y(50)}
+	c.DrawGlyph(draw.GlyphStyle{Color: sideColors[m.side], Radius: 4.5 * px, Shape: draw.CircleGlyph{}}, at)
+	label := style(13*px, sideColors[m.side])
+	label.Font.Weight = 2
+	c.FillText(label, at.Add(vg.Point{X: 9 * px, Y: -1 * px}), number(m.at)+" ms")
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/cio"
+
+	"tango/test/harness"
+	"tango/test/images"
+)
+
+// mappingsInUse is how many user namespace mappings are given out before the
+// first is given out again: more than a burst needs, less than there are.
+const mappingsInUse = 20000
+
+// spec is a container of one side, idle, in a user namespace that no other
+// running container shares, and without output.
+func (b *bench) spec(s side) harness.Spec {
+	b.mappings = (b.mappings + 1) % mappingsInUse
+	return harness.Spec{Runtime: runtimes[s], Image: b.image, UserNS: harness.NthUserNS(b.mappings), IO: cio.NullIO}
+}
+
+// life is how long the steps of a container took, in milliseconds.
+type life struct {
+	create, start float64 // the task's
+	end           float64 // kill, wait for the exit, delete the task
+}
+
+// live runs a container from its record to nothing. The record and the snapshot
+// are containerd's work alone and are not in the times.
+func (b *bench) live(ctx context.Context, spec harness.Spec) (l life, retErr error) {
+	c, err := b.node.New(ctx, spec)
+	if err != nil {
+		return l, err
+	}
+	defer func() { retErr = errors.Join(retErr, c.Delete(context.WithoutCancel(ctx))) }()
+	began := time.Now()
+	if err := c.CreateTask(ctx); err != nil {
+		return l, err
+	}
+	created := time.Now()
+	if err := c.Start(ctx); err != nil {
+		return l, err
+	}
+	started := time.Now()
+	if err := endTask(ctx, b.node, c); err != nil {
+		return l, err
+	}
+	return life{
+		create: milliseconds(created.Sub(began)),
+		start:  milliseconds(started.Sub(created)),
+		end:    milliseconds(time.Since(started)),
+	}, nil
+}
+
+// endTask kills a container's process, waits for its exit and deletes the task.
+func endTask(ctx context.Context, n *harness.Node, c *harness.Container) error {
+	_, err := c.Task.Delete(n.Context(ctx), containerd.WithProcessKill)
+	return err
+}
+
+// lives measures whole lives: create+start, create, start and kill+delete.
+func (b *bench) lives(ctx context.Context, title string, spec func(side) harness.Spec) ([]both, error) {
+	return b.rounds(ctx, title, "ms", b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+		l, err := b.live(ctx, spec(s))
+		return []float64{l.create + l.start, l.create, l.start, l.end}, err
+	})
+}
+
+// starts measures the usual container: many layers, a user namespace, a pod of
+// its own.
+func (b *bench) starts(ctx context.Context) error {
+	title := fmt.Sprintf("create+start, %d layers, user namespace", b.layers)
+	columns, err := b.lives(ctx, title, b.spec)
+	if err != nil {
+		return err
+	}
+	b.report.add(row{ID: "start", Title: title, Unit: "ms"}, columns[0])
+	b.report.add(row{ID: "start.create", Title: "  of which create", Unit: "ms", Detail: true}, columns[1])
+	b.report.add(row{ID: "start.start", Title: "  of which start", Unit: "ms", Detail: true}, columns[2])
+	b.report.add(row{ID: "delete", Title: "kill+delete", Unit: "ms"}, columns[3])
+	return nil
+}
+
+// plainStarts measures containers without a user namespace.
+func (b *bench) plainStarts(ctx context.Context) error {
+	title := fmt.Sprintf("create+start, %d layers, plain", b.layers)
+	columns, err := b.lives(ctx, title, func(s side) harness.Spec {
+		spec := b.spec(s)
+		spec.UserNS = nil
+		return spec
+	})
+	if err != nil {
+		return err
+	}
+	b.report.add(row{ID: "plain", Title: title, Unit: "ms"}, columns[0])
+	b.report.add(row{ID: "plain.delete", Title: "kill+delete, plain", Unit: "ms"}, columns[3])
+	return nil
+}
+
+// startsOverLayers measures images of few and many layers.
+func (b *bench) startsOverLayers(ctx context.Context) error {
+	for _, n := range b.overLayers {
+		image, err := b.node.Image(ctx, images.Config{Layers: n})
+		if err != nil {
+			return err
+		}
+		title := fmt.Sprintf("create+start, %d %s", n, plural(n, "layer"))
+		columns, err := b.lives(ctx, title, func(s side) harness.Spec {
+			spec := b.spec(s)
+			spec.Image = image
+			return spec
+		})
+		if err != nil {
+			return err
+		}
+		b.report.add(row{ID: fmt.Sprintf("layers.%d", n), Title: title, Unit: "ms", Group: "layers", X: n}, columns[0])
+	}
+	return nil
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
