@@ -23,10 +23,10 @@ func build(holders []string) (ns *kernel.Namespace, _ error) {
 		if err := enterEmpty(pieces[0].tree); err != nil {
 			return err
 		}
-		if err := pieces[1:].attach(); err != nil {
+		if err := kernel.SetPropagation("/", kernel.Private, true); err != nil {
 			return err
 		}
-		if err := kernel.SetPropagation("/", kernel.Private, true); err != nil {
+		if err := pieces[1:].attachPrivately(); err != nil {
 			return err
 		}
 		ns, err = kernel.CurrentNamespace()
@@ -43,7 +43,7 @@ func clonePieces(points []string) (pieces, error) {
 		if err != nil {
 			return ps, err
 		}
-		ps = append(ps, piece{tree: tree, at: at})
+		ps = append(ps, piece{tree, at})
 	}
 	return ps, nil
 }

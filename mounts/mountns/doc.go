@@ -10,6 +10,6 @@
 //
 // What a container needs of the host beyond the Template, a volume for one, is
 // staged: looked up in the host's namespace at the time of the create, and
-// attached at the same path in the container's copy, still a peer of the host's
-// mount, so that propagation works in both directions.
+// attached at a place of its own in the container's copy, still a peer of the
+// host's mount, so that propagation works in both directions.
 package mountns

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -22,14 +22,26 @@ type Source struct {
 	Private bool
 }
 
-// Staging is what a namespace must get on top of the template, so that it shows
+// Staging is what a namespace must get on top of the template, so that it has
 // certain sources just as the host does. It owns detached mounts.
-type Staging struct{ pieces pieces }
+//
+// They are peers of the host's mounts and so can't be attached where the host has
+// them: what was then attached below one, another source or the container's root,
+// would show on the host. Each gets a place of its own in a directory that is on
+// a private mount of the template.
+type Staging struct {
+	dir    string // "" until something needs a place
+	pieces pieces
+}
 
 // Stage looks the sources up on the host, now, and takes what the template
-// doesn't show. It returns the sources' paths with symbolic links resolved. A
-// source that isn't there is left out: mounting it will fail with its own error.
-func (t *Template) Stage(sources []Source) (_ *Staging, resolved []string, retErr error) {
+// doesn't show. It returns where each is found in a namespace that the staging is
+// attached in. The places are made in a new directory of bundle, which must show
+// in the template; they stay, empty, when the staging is closed.
+//
+// A source that can't be opened or copied is left out and keeps its path:
+// mounting it will fail with its own error.
+func (t *Template) Stage(bundle string, sources []Source) (_ *Staging, found []string, retErr error) {
 	s := &Staging{}
 	defer func() {
 		if retErr != nil {
@@ -37,40 +49,28 @@ func (t *Template) Stage(sources []Source) (_ *Staging, resolved []string, retEr
 		}
 	}()
 	for _, src := range sources {
-		path, err := t.stage(s, src)
+		path, err := t.stage(s, bundle, src)
 		if err != nil {
 			return nil, nil, fmt.Errorf("cannot stage %s: %w", src.Path, err)
 		}
-		resolved = append(resolved, path)
+		found = append(found, path)
 	}
-	s.pieces.sort()
-	return s, resolved, nil
+	return s, found, nil
 }
 
-func (t *Template) stage(s *Staging, src Source) (string, error) {
+func (t *Template) stage(s *Staging, bundle string, src Source) (string, error) {
 	f, err := os.OpenFile(src.Path, unix.O_PATH, 0)
 	if err != nil {
 		return src.Path, nil
 	}
 	defer f.Close()
-	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
-	if err != nil {
-		return "", err
-	}
 	st, err := f.Stat()
 	if err != nil {
 		return "", err
 	}
-	if there, err := os.Stat(path); err != nil || !os.SameFile(st, there) {
-		return src.Path, nil // deleted, in another namespace, or a link that only proc can follow
-	}
-	shown, err := t.shows(path)
-	if err != nil || shown && src.Private && !(src.Recursive && st.IsDir()) {
-		return path, err
-	}
-	if !shown {
-		if err := t.stageWay(s, path); err != nil {
-			return "", err
+	if src.Private && !(src.Recursive && st.IsDir()) {
+		if shown, err := t.shows(src.Path); err != nil || shown {
+			return src.Path, err
 		}
 	}
 	flags := kernel.TreeClone | kernel.TreeEmptyPath
@@ -78,56 +78,40 @@ func (t *Template) stage(s *Staging, src Source) (string, error) {
 		flags |= kernel.TreeRecursive
 	}
 	tree, err := kernel.OpenTree(f, "", flags)
-	if err == nil {
-		s.pieces = append(s.pieces, piece{tree: tree, at: path, deep: src.Recursive})
+	if errors.Is(err, unix.EINVAL) {
+		return src.Path, nil // unbindable, or not in this namespace
 	}
-	return path, err
+	if err != nil {
+		return "", err
+	}
+	return s.add(bundle, tree, st.IsDir())
 }
 
-// stageWay takes the mounts that lie on the way to path and that the template
-// doesn't have, from the top down, without what else is mounted below them.
-func (t *Template) stageWay(s *Staging, path string) error {
-	for _, dir := range parents(path) {
-		if root, err := IsMountPoint(dir); err != nil || !root || s.has(dir) {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if shown, err := t.shows(dir); err != nil || shown {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		tree, err := kernel.OpenTree(nil, dir, kernel.TreeClone)
-		if err != nil {
-			return err
-		}
-		s.pieces = append(s.pieces, piece{tree: tree, at: dir})
+// add makes a place for tree, which it takes over.
+func (s *Staging) add(bundle string, tree *kernel.Mount, isDir bool) (string, error) {
+	at, err := s.makePlace(bundle, isDir)
+	if err != nil {
+		return "", errors.Join(err, tree.Close())
 	}
-	return nil
+	s.pieces = append(s.pieces, piece{tree, at})
+	return at, nil
 }
 
-// parents lists the directories above path, the topmost first, without "/".
-func parents(path string) []string {
-	var dirs []string
-	for i, c := range strings.TrimPrefix(path, "/") {
-		if c == '/' {
-			dirs = append(dirs, path[:i+1])
+func (s *Staging) makePlace(bundle string, isDir bool) (at string, err error) {
+	if s.dir == "" {
+		if s.dir, err = os.MkdirTemp(bundle, "sources-"); err != nil {
+			return "", err
+		}
+		// The root of a user namespace looks in here, from outside just that.
+		if err := os.Chmod(s.dir, 0o711); err != nil {
+			return "", err
 		}
 	}
-	return dirs
-}
-
-// has tells whether a single mount is there for others to be put on.
-func (s *Staging) has(at string) bool {
-	for _, p := range s.pieces {
-		if p.at == at && !p.deep {
-			return true
-		}
+	at = filepath.Join(s.dir, strconv.Itoa(len(s.pieces)))
+	if isDir {
+		return at, os.Mkdir(at, 0o700)
 	}
-	return false
+	return at, os.WriteFile(at, nil, 0o600)
 }
 
 // shows tells whether a path of the host leads to the same file in the template.

@@ -10,13 +10,11 @@ import (
 
 	devices "github.com/opencontainers/cgroups/devices/config"
 	"github.com/opencontainers/runc/libcontainer/configs"
+	"github.com/opencontainers/runc/libcontainer/specconv"
 	"golang.org/x/sys/unix"
 
 	"tango/mounts/kernel"
 )
-
-// harmless are the device nodes that every container gets and anybody may open.
-var harmless = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 
 // prepareDev makes the container's /dev, a tmpfs with its device nodes, in the
 // calling thread's mount namespace, and has config leave that alone.
@@ -72,9 +70,15 @@ func ordinaryDev(config *configs.Config) *configs.Mount {
 	return nil
 }
 
+// ordinaryNodes tells whether all nodes are among those that every container gets
+// and anybody may open: by number and mode too, since a spec can give any name to
+// any device, of which libcontainer would show what the host has by that name.
 func ordinaryNodes(nodes []*devices.Device) bool {
 	return !slices.ContainsFunc(nodes, func(d *devices.Device) bool {
-		return !slices.Contains(harmless, d.Path) || d.Type != devices.CharDevice
+		return !slices.ContainsFunc(specconv.AllowedDevices, func(usual *devices.Device) bool {
+			return d.Path != "" && d.Path == usual.Path && d.FileMode == usual.FileMode &&
+				d.Type == usual.Type && d.Major == usual.Major && d.Minor == usual.Minor
+		})
 	})
 }
 
@@ -126,7 +130,8 @@ func makeNode(dir *os.File, d *devices.Device) error {
 		return err
 	}
 	name, mode := filepath.Base(d.Path), uint32(d.FileMode.Perm())
-	if err := unix.Mknodat(int(dir.Fd()), name, unix.S_IFCHR|mode, int(number)); err != nil {
+	err = unix.Mknodat(int(dir.Fd()), name, unix.S_IFCHR|mode, int(number))
+	if err != nil && !errors.Is(err, unix.EEXIST) { // a spec may list a node twice
 		return err
 	}
 	return unix.Fchmodat(int(dir.Fd()), name, mode, 0) // past the umask

@@ -66,7 +66,7 @@ func (c *Container) forkNamespace(config *configs.Config) (*kernel.Namespace, er
 	if template == nil || config.HasHook(configs.CreateContainer) {
 		return mountns.ForkHost(func() error { return c.attachRoot(config) })
 	}
-	staging, err := stageSources(template, config, c.root == nil)
+	staging, err := c.stageSources(template, config)
 	if err != nil {
 		return nil, err
 	}
@@ -89,26 +89,27 @@ func (c *Container) attachRoot(config *configs.Config) error {
 	return prepareDev(config)
 }
 
-// stageSources has the template show what the container's bind mounts are made
-// from, and its root if that is a directory of the host.
-func stageSources(t *mountns.Template, config *configs.Config, rootOnHost bool) (*mountns.Staging, error) {
+// stageSources takes along what the container's bind mounts are made from, and
+// its root if that is a directory of the host, and has config find them.
+func (c *Container) stageSources(t *mountns.Template, config *configs.Config) (*mountns.Staging, error) {
 	var sources []mountns.Source
-	var binds []*configs.Mount
+	var paths []*string
 	for _, m := range config.Mounts {
 		if m.IsBind() {
 			sources = append(sources, mountns.Source{Path: m.Source, Recursive: m.Flags&unix.MS_REC != 0, Private: isPrivate(m)})
-			binds = append(binds, m)
+			paths = append(paths, &m.Source)
 		}
 	}
-	if rootOnHost {
+	if c.root == nil {
 		sources = append(sources, mountns.Source{Path: config.Rootfs, Recursive: true})
+		paths = append(paths, &config.Rootfs)
 	}
-	staging, resolved, err := t.Stage(sources)
+	staging, found, err := t.Stage(c.Bundle, sources)
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare the sources of bind mounts: %w", err)
 	}
-	for i, m := range binds {
-		m.Source = resolved[i]
+	for i, path := range paths {
+		*path = found[i]
 	}
 	return staging, nil
 }
