@@ -52,7 +52,7 @@ func (r registry) find(need []string) *Template {
 		_ = t.Close()
 		return nil
 	}
-	t.unregister = remove
+	t.unregister, t.registry = remove, r
 	return t
 }
 

@@ -18,6 +18,7 @@ type Template struct {
 	ns         *kernel.Namespace
 	root       *os.File // O_PATH, "/" in the namespace: lookups that start here see its mounts
 	unregister func()
+	registry   registry
 }
 
 // Open takes over the host's template from a running process, or makes it.
@@ -48,7 +49,7 @@ func Open(runDir string, need ...string) (*Template, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot register the template namespace: %w", err), t.Close())
 	}
-	t.unregister = remove
+	t.unregister, t.registry = remove, reg
 	return t, nil
 }
 
@@ -66,6 +67,12 @@ func newTemplate(ns *kernel.Namespace) (*Template, error) {
 	}
 	return t, nil
 }
+
+// Registry lists the template's holders.
+func (t *Template) Registry() pidref.Dir { return t.registry.dir }
+
+// File is the template's mount namespace, still owned by the Template.
+func (t *Template) File() *os.File { return t.ns.File() }
 
 // Fork makes a namespace that starts as a copy of the template. fill runs in it,
 // on a thread of its own that dies afterwards. The caller closes the namespace;

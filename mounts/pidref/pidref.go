@@ -72,6 +72,22 @@ func (d Dir) Add(pid int, path string, object *os.File) (remove func(), _ error)
 	return func() { _ = os.Remove(link) }, err
 }
 
+// Holders lists the processes that hold something, without looking at what.
+func (d Dir) Holders() []int {
+	names, _ := os.ReadDir(string(d))
+	var pids []int
+	for _, n := range names {
+		e, err := parse(n.Name())
+		if err != nil {
+			continue
+		}
+		if started, err := startTime(e.pid); err == nil && started == e.started {
+			pids = append(pids, e.pid)
+		}
+	}
+	return pids
+}
+
 // Sweep removes the entries of dead holders, and the directory if none is left.
 func (d Dir) Sweep() {
 	d.Open(func(*os.File) bool { return false })

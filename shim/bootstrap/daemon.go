@@ -17,8 +17,11 @@ import (
 	"tango/shim/container/sealed"
 )
 
-// runDirEnv carries the run directory from start to the daemon.
-const runDirEnv = "TANGO_RUN_DIR"
+// These carry from start to the daemon where what it shares with others is.
+const (
+	runDirEnv   = "TANGO_RUN_DIR"
+	registryEnv = "TANGO_EXECUTABLES"
+)
 
 // daemon is the long-running shim process before it runs.
 type daemon struct {
@@ -46,7 +49,7 @@ func newDaemon(inv *invocation, req request) (*daemon, error) {
 		Path:        "/proc/self/fd/" + strconv.Itoa(int(exe.File.Fd())),
 		Args:        args,
 		Dir:         cwd,
-		Env:         append(os.Environ(), "GOMAXPROCS=4", "OTEL_SERVICE_NAME=containerd-shim-"+req.id, runDirEnv+"="+req.options.RunDir),
+		Env:         append(os.Environ(), "GOMAXPROCS=4", "OTEL_SERVICE_NAME=containerd-shim-"+req.id, runDirEnv+"="+req.options.RunDir, registryEnv+"="+string(exe.Registry())),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	return &daemon{cmd: cmd, exe: exe, cgroup: req.options.ShimCgroup}, nil

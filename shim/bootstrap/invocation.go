@@ -9,7 +9,8 @@ import (
 // invocation is the command line, as every containerd since 1.2 writes it.
 type invocation struct {
 	binary      string
-	action      string // "start", "delete", or "" for the daemon
+	action      string // "start", "delete", "keep", or "" for the daemon
+	rest        []string
 	id          string
 	namespace   string
 	address     string // containerd's gRPC socket
@@ -39,7 +40,9 @@ func parseInvocation(args []string) (*invocation, error) {
 	if err := fs.Parse(args[1:]); err != nil {
 		return nil, err
 	}
-	inv.action = fs.Arg(0)
+	if fs.NArg() > 0 {
+		inv.action, inv.rest = fs.Arg(0), fs.Args()[1:]
+	}
 	return inv, nil
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/log"
+
+	"tango/shim/keeper"
 )
 
 // RuntimeType is the name by which containerd's configuration selects this shim.
@@ -39,6 +41,8 @@ func (inv *invocation) run() error {
 		return printVersion(os.Stdout, filepath.Base(inv.binary))
 	case inv.info:
 		return info(os.Stdin, os.Stdout)
+	case inv.action == keeper.Action:
+		return keeper.Main(inv.rest)
 	case inv.namespace == "":
 		return fmt.Errorf("shim namespace cannot be empty: containerd passes it with -namespace")
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/containerd/ttrpc"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/pidref"
+	"tango/shim/container"
 	"tango/shim/options"
 	"tango/shim/task"
 )
@@ -52,7 +54,7 @@ func serve(ctx context.Context, inv *invocation) error {
 		return fmt.Errorf("cannot connect to containerd's event service: %w", err)
 	}
 	defer publisher.Close()
-	service := task.New(ctx, runDir(), publisher, cancel)
+	service := task.New(ctx, shared(), publisher, cancel)
 	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(ttrpc.UnixSocketRequireSameUser()))
 	if err != nil {
 		return fmt.Errorf("cannot make the ttrpc server: %w", err)
@@ -75,11 +77,13 @@ func run(ctx context.Context, cancel func(), server *ttrpc.Server, l net.Listene
 	return service.Close()
 }
 
-func runDir() string {
-	if dir := os.Getenv(runDirEnv); dir != "" {
-		return dir
+// shared is where start said that shims share.
+func shared() container.Shared {
+	dir := os.Getenv(runDirEnv)
+	if dir == "" {
+		dir = options.DefaultRunDir
 	}
-	return options.DefaultRunDir
+	return container.Shared{RunDir: dir, Executables: pidref.Dir(os.Getenv(registryEnv))}
 }
 
 // nameProcess gives the daemon the name that people look for in ps and top; it

@@ -11,7 +11,9 @@ import (
 
 	"tango/mounts/kernel"
 	"tango/mounts/mountns"
+	"tango/mounts/pidref"
 	"tango/rootfs"
+	"tango/shim/keeper"
 )
 
 // Events is told what containers do of themselves. Its methods must not block
@@ -24,9 +26,17 @@ type Events interface {
 	OutOfMemory(containerID string)
 }
 
+// Shared says where the shims of a host find what they share.
+type Shared struct {
+	RunDir string
+	// Executables lists who runs from this process's sealed binary; empty if
+	// this process doesn't.
+	Executables pidref.Dir
+}
+
 // Runtime runs the containers of one shim.
 type Runtime struct {
-	runDir   string
+	shared   Shared
 	events   Events
 	children *children
 	oom      *oomWatchers
@@ -36,10 +46,10 @@ type Runtime struct {
 	template *mountns.Template
 }
 
-// NewRuntime returns a runtime that keeps what it shares with other shims in
-// runDir. The process must be a child subreaper.
-func NewRuntime(ctx context.Context, runDir string, events Events) *Runtime {
-	r := &Runtime{runDir: runDir, events: events, children: newChildren()}
+// NewRuntime returns a runtime without containers. The process must be a child
+// subreaper.
+func NewRuntime(ctx context.Context, shared Shared, events Events) *Runtime {
+	r := &Runtime{shared: shared, events: events, children: newChildren()}
 	r.oom = newOOMWatchers(ctx, events)
 	go r.children.reapOrphans(ctx)
 	return r
@@ -72,7 +82,7 @@ func (r *Runtime) preparer(way string) (*rootfs.Preparer, error) {
 	if err != nil {
 		return nil, err
 	}
-	features, err := kernel.DetectOnce(filepath.Join(r.runDir, "kernel"))
+	features, err := kernel.DetectOnce(filepath.Join(r.shared.RunDir, "kernel"))
 	if err != nil {
 		log.L.WithError(err).Warn("some abilities of this kernel could not be found out")
 	}
@@ -88,11 +98,21 @@ func (r *Runtime) lean(bundle string) *mountns.Template {
 	if r.template != nil {
 		return r.template
 	}
-	t, err := mountns.Open(r.runDir, filepath.Dir(bundle))
+	t, err := mountns.Open(r.shared.RunDir, filepath.Dir(bundle))
 	if err != nil {
 		log.L.WithError(err).Warn("no template mount namespace: containers start from a copy of the host's mounts")
 		return nil
 	}
 	r.template = t
+	if r.shared.Executables != "" {
+		r.startKeeper(t)
+	}
 	return t
+}
+
+func (r *Runtime) startKeeper(t *mountns.Template) {
+	registries := keeper.Registries{Executables: r.shared.Executables, Namespaces: t.Registry()}
+	if err := keeper.Start(registries, t.File()); err != nil {
+		log.L.WithError(err).Warn("the next shim will have to make what this one shares")
+	}
 }

@@ -34,14 +34,14 @@ type Service struct {
 
 // New returns a service that publishes its events in the order they happen, and
 // calls shutdown when containerd asks for it and no container is left.
-func New(ctx context.Context, runDir string, publisher events.Publisher, shutdown func()) *Service {
+func New(ctx context.Context, shared container.Shared, publisher events.Publisher, shutdown func()) *Service {
 	s := &Service{
 		events:     newForwarder(ctx, publisher),
 		shutdown:   shutdown,
 		containers: map[string]*container.Container{},
 		creating:   map[string]struct{}{},
 	}
-	s.runtime = container.NewRuntime(ctx, runDir, (*reporter)(s))
+	s.runtime = container.NewRuntime(ctx, shared, (*reporter)(s))
 	return s
 }
 

@@ -77,7 +77,7 @@ func (n *Node) leakedProcesses(context.Context) ([]string, error) {
 
 // isService reports whether a process is the host's mount service, which ends
 // by itself some time after its last user.
-func isService(p Process) bool { return strings.Contains(p.Command, " mount-service") }
+func isService(p Process) bool { return strings.Contains(p.Command, " keep ") }
 
 func (n *Node) leakedCgroups(context.Context) ([]string, error) {
 	found, err := n.Cgroups()

@@ -53,6 +53,9 @@ func (e *Executable) Register(pid int) error {
 	return nil
 }
 
+// Registry lists the processes that execute the copy.
+func (e *Executable) Registry() pidref.Dir { return e.dir }
+
 func copySelf() (*os.File, error) {
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
