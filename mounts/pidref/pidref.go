@@ -88,6 +88,14 @@ func (d Dir) Holders() []int {
 	return pids
 }
 
+// Drop removes the entries of a process, which is about to end.
+func (d Dir) Drop(pid int) {
+	names, _ := filepath.Glob(filepath.Join(string(d), strconv.Itoa(pid)+".*"))
+	for _, n := range names {
+		_ = os.Remove(n)
+	}
+}
+
 // Sweep removes the entries of dead holders, and the directory if none is left.
 func (d Dir) Sweep() {
 	d.Open(func(*os.File) bool { return false })

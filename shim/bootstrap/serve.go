@@ -54,7 +54,9 @@ func serve(ctx context.Context, inv *invocation) error {
 		return fmt.Errorf("cannot connect to containerd's event service: %w", err)
 	}
 	defer publisher.Close()
-	service := task.New(ctx, shared(), publisher, cancel)
+	sharing := shared()
+	defer sharing.Executables.Drop(os.Getpid()) // start has listed this process
+	service := task.New(ctx, sharing, publisher, cancel)
 	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(ttrpc.UnixSocketRequireSameUser()))
 	if err != nil {
 		return fmt.Errorf("cannot make the ttrpc server: %w", err)

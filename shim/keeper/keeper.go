@@ -82,8 +82,10 @@ func Main(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer remove()
 	r.wait()
+	remove()
+	r.Executables.Sweep()
+	r.Namespaces.Sweep()
 	return nil
 }
 
