@@ -14,7 +14,7 @@ const callRounds = fewest
 // mount tables, and those of them that unmount.
 func (b *bench) mountCalls(ctx context.Context) error {
 	title := "mount calls from create to delete"
-	columns, err := b.rounds(ctx, title, "calls", callRounds, func(ctx context.Context, s side) ([]float64, error) {
+	columns, err := b.rounds(ctx, title, "calls", min(b.warmup, 1), callRounds, func(ctx context.Context, s side) ([]float64, error) {
 		counts, err := b.countCalls(ctx, s)
 		return []float64{float64(counts.Total()), float64(counts["umount"])}, err
 	})

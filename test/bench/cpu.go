@@ -21,7 +21,7 @@ func (b *bench) cpuTime(ctx context.Context) (retErr error) {
 	}
 	defer func() { retErr = errors.Join(retErr, group.release()) }()
 	title := "CPU time of everything, start to delete"
-	columns, err := b.rounds(ctx, title, "ms", b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+	columns, err := b.rounds(ctx, title, "ms", b.warmup, b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
 		before, err := group.read()
 		if err != nil {
 			return nil, err

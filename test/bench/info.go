@@ -20,7 +20,7 @@ func (b *bench) infos(ctx context.Context) error {
 		}
 	}
 	title := "shim -info"
-	columns, err := b.rounds(ctx, title, "ms", b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+	columns, err := b.rounds(ctx, title, "ms", b.warmup, b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
 		took, err := b.info(ctx, programs[s])
 		return []float64{took}, err
 	})

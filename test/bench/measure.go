@@ -127,11 +127,11 @@ func (b *bench) settleIn(ctx context.Context) (err error) {
 func residentID(s side) string { return "resident-" + s.String() }
 
 // rounds runs something for both sides, in turn in every round, and returns
-// what it measured: do returns one value for each column. The warm-up's values
-// are thrown away. The progress shows the first column.
-func (b *bench) rounds(ctx context.Context, title, unit string, n int, do func(context.Context, side) ([]float64, error)) ([]both, error) {
+// what it measured: do returns one value for each column. The values of warm
+// rounds before the n that count are thrown away. The progress shows the first column.
+func (b *bench) rounds(ctx context.Context, title, unit string, warm, n int, do func(context.Context, side) ([]float64, error)) ([]both, error) {
 	var columns []both
-	total := b.warmup + n
+	total := warm + n
 	for i := range total {
 		for _, s := range order(i) {
 			values, err := do(ctx, s)
@@ -141,7 +141,7 @@ func (b *bench) rounds(ctx context.Context, title, unit string, n int, do func(c
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s, err)
 			}
-			if i < b.warmup {
+			if i < warm {
 				continue
 			}
 			if columns == nil {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"os"
 	"path/filepath"
 
+	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
@@ -36,7 +38,7 @@ var (
 )
 
 // sideLabels name the sides in pictures.
-var sideLabels = [2]string{"tango", "runc shim + runc"}
+var sideLabels = [2]string{"tango", "runc shim"}
 
 // picture is some panels side by side.
 type picture struct {
@@ -70,24 +72,22 @@ func (p *picture) save(dir string) error {
 	width := pictureWidth * px
 	svg := vgsvg.New(width, p.height)
 	p.paint(svg)
+	var drawing bytes.Buffer
+	if _, err := svg.WriteTo(&drawing); err != nil {
+		return err
+	}
 	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, p.height), vgimg.UseDPI(dotsPerInch))}
 	p.paint(png)
-	if err := writeTo(filepath.Join(dir, p.name+".svg"), svg); err != nil {
+	var dots bytes.Buffer
+	if _, err := png.WriteTo(&dots); err != nil {
 		return err
 	}
-	return writeTo(filepath.Join(dir, p.name+".png"), png)
-}
-
-func writeTo(path string, canvas vg.CanvasWriterTo) error {
-	f, err := os.Create(path)
-	if err != nil {
+	// Who lacks the font has one of the same widths.
+	portable := bytes.ReplaceAll(drawing.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+	if err := os.WriteFile(filepath.Join(dir, p.name+".svg"), portable, 0o644); err != nil {
 		return err
 	}
-	if _, err := canvas.WriteTo(f); err != nil {
-		f.Close()
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	return f.Close()
+	return os.WriteFile(filepath.Join(dir, p.name+".png"), dots.Bytes(), 0o644)
 }
 
 func (p *picture) paint(canvas vg.CanvasSizer) {
@@ -109,8 +109,8 @@ func newPanel(title, x, y string) *plot.Plot {
 	p.BackgroundColor = color.Transparent
 	p.Title.Text = title
 	p.Title.TextStyle = style(16*px, ink)
-	p.Title.TextStyle.Font.Weight = 2 // bold
-	p.Title.TextStyle.XAlign = draw.XCenter
+	p.Title.TextStyle.Font.Weight = xfont.WeightBold
+	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
 	p.Title.Padding = 10 * px
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
@@ -123,10 +123,7 @@ func newPanel(title, x, y string) *plot.Plot {
 		axis.Tick.LineStyle.Color, axis.Tick.Length = doubtful, 4*px
 		axis.Padding = 0
 	}
-	p.Legend.TextStyle = style(13*px, ink)
-	p.Legend.TextStyle.YAlign = draw.YCenter
-	p.Legend.ThumbnailWidth = 22 * px
-	p.Legend.Padding = 5 * px
+	p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks{}, roundTicks{}
 	return p
 }
 

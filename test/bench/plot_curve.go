@@ -2,9 +2,11 @@ package main
 
 import (
 	"image/color"
+	"math"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
@@ -35,8 +37,7 @@ func (r *report) curvePicture() (*picture, error) {
 func curve(title, x string, rows []row) (*plot.Plot, error) {
 	panel := newPanel(title, x, "create + start, ms")
 	addGrid(panel, false)
-	panel.X.Tick.Marker = thousandsTicks{}
-	panel.Y.Min = 0
+	panel.X.Tick.Marker = measuredTicks(rows)
 	for _, s := range []side{stock, tango} {
 		var medians, band plotter.XYs
 		for _, line := range rows {
@@ -51,12 +52,24 @@ func curve(title, x string, rows []row) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	panel.X.Min = 0
-	panel.X.Max *= 1.03
-	panel.Y.Max *= 1.25 // room for the legend
-	panel.Legend.Top, panel.Legend.Left = true, true
-	panel.Legend.XOffs = 10 * px
+	panel.Add(key{}, lastValues(rows))
+	panel.X.Min, panel.Y.Min = 0, 0
+	panel.X.Max *= 1.16 // room for the values
+	panel.Y.Max *= 1.25 // room for the key
 	return panel, nil
+}
+
+// lastValues writes the medians at the right ends of the curves.
+type lastValues []row
+
+// Plot draws the values.
+func (l lastValues) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	last := l[len(l)-1]
+	for _, s := range []side{stock, tango} {
+		median := last.summary(s).Median
+		write(c, vg.Point{X: x(float64(last.X)), Y: y(median)}, s, false, number(median))
+	}
 }
 
 func addCurve(panel *plot.Plot, s side, medians, band plotter.XYs) error {
@@ -74,7 +87,6 @@ func addCurve(panel *plot.Plot, s side, medians, band plotter.XYs) error {
 	lines.LineStyle = line(sideColors[s], 2.5*px)
 	points.GlyphStyle = draw.GlyphStyle{Color: sideColors[s], Radius: 4 * px, Shape: draw.CircleGlyph{}}
 	panel.Add(spread, lines, points)
-	panel.Legend.Add(sideLabels[s], lines, points)
 	return nil
 }
 
@@ -86,16 +98,19 @@ func (r row) summary(s side) summary {
 	return r.Stock
 }
 
-// thousandsTicks writes large numbers with commas.
-type thousandsTicks struct{}
-
-// Ticks returns the default ticks with such labels.
-func (thousandsTicks) Ticks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i, t := range ticks {
-		if t.Label != "" && t.Value >= 1000 {
-			ticks[i].Label = thousands(int(t.Value))
+// measuredTicks are where something was measured, with labels where they have
+// room.
+func measuredTicks(rows []row) plot.ConstantTicks {
+	least := 0.06 * float64(rows[len(rows)-1].X)
+	var ticks plot.ConstantTicks
+	last := math.Inf(-1)
+	for _, line := range rows {
+		tick := plot.Tick{Value: float64(line.X)}
+		if tick.Value-last >= least {
+			tick.Label = tickLabel(tick.Value)
+			last = tick.Value
 		}
+		ticks = append(ticks, tick)
 	}
 	return ticks
 }

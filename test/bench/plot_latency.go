@@ -37,9 +37,13 @@ func (r *report) latencyPicture() (*picture, error) {
 
 // distribution draws what share of the samples was at most so large.
 func distribution(title string, samples both) (*plot.Plot, error) {
-	panel := newPanel(title, "create + start, ms", "share of containers, %")
+	panel := newPanel(title, "create + start, ms (up to p99)", "share of containers, %")
 	addGrid(panel, true)
-	panel.X.Min, panel.Y.Min, panel.Y.Max = 0, 0, 100
+	medians := [2]float64{quantileOf(samples[tango], 0.5), quantileOf(samples[stock], 0.5)}
+	faster := tango
+	if medians[stock] < medians[tango] {
+		faster = stock
+	}
 	for _, s := range []side{stock, tango} {
 		sorted := slices.Sorted(slices.Values(samples[s]))
 		steps, err := plotter.NewLine(cumulative(sorted))
@@ -48,13 +52,12 @@ func distribution(title string, samples both) (*plot.Plot, error) {
 		}
 		steps.StepStyle = plotter.PostStep
 		steps.LineStyle = line(sideColors[s], 2.5*px)
-		panel.Add(steps, &marker{at: quantile(sorted, 0.5), side: s})
-		panel.Legend.Add(sideLabels[s], steps)
-		panel.X.Max = max(panel.X.Max, sorted[len(sorted)-1])
+		panel.Add(steps, &marker{at: medians[s], side: s, leftwards: s == faster})
 	}
-	panel.X.Max *= 1.04
-	panel.Legend.Top, panel.Legend.Left = false, false
-	panel.Legend.XOffs, panel.Legend.YOffs = -8*px, 10*px
+	// Adding has widened the range to all samples. It is to begin with 0, to leave
+	// out the last percent, and to have room for the right median's name.
+	panel.Y.Min, panel.Y.Max = 0, 100
+	panel.X.Min, panel.X.Max = 0, max(1.04*quantileOf(samples[tango], 0.99), 1.04*quantileOf(samples[stock], 0.99), 1.3*medians[1-faster])
 	return panel, nil
 }
 
@@ -67,10 +70,11 @@ func cumulative(sorted []float64) plotter.XYs {
 	return points
 }
 
-// marker names a median: a point on the curve and its value beside it.
+// marker names a curve at its median: a point with name and value beside it.
 type marker struct {
-	at   float64
-	side side
+	at        float64
+	side      side
+	leftwards bool
 }
 
 // Plot draws the marker.
@@ -78,7 +82,6 @@ func (m *marker) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	at := vg.Point{X: x(m.at), Y: y(50)}
 	c.DrawGlyph(draw.GlyphStyle{Color: sideColors[m.side], Radius: 4.5 * px, Shape: draw.CircleGlyph{}}, at)
-	label := style(13*px, sideColors[m.side])
-	label.Font.Weight = 2
-	c.FillText(label, at.Add(vg.Point{X: 9 * px, Y: -1 * px}), number(m.at)+" ms")
+	write(c, at.Add(vg.Point{Y: 9 * px}), m.side, m.leftwards, sideLabels[m.side])
+	write(c, at.Add(vg.Point{Y: -9 * px}), m.side, m.leftwards, number(m.at)+" ms")
 }

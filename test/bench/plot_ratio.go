@@ -6,40 +6,49 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// barPitch is the height that a bar of the ratios takes with the gap to the next.
-const barPitch = 31 * px
+const (
+	// barPitch is the height that a bar of the ratios takes with the gap to the next.
+	barPitch = 28 * px
+	// widest is the largest ratio that is drawn to scale.
+	widest = 2.0
+	// columns is the share of the panel's width that numbers take, not bars.
+	columns = 0.39
+)
 
 // ratioPicture shows all ratios as bars with their intervals.
 func (r *report) ratioPicture() (*picture, error) {
 	var rows []row
+	end := 1.1
 	for _, line := range r.Rows {
-		if line.Ratio != nil && !line.Detail && !r.between(line) {
-			rows = append(rows, line)
+		if line.Ratio == nil || line.Detail || r.between(line) {
+			continue
 		}
+		rows = append(rows, line)
+		end = max(end, min(widest, line.Ratio.High*1.03))
 	}
 	if rows == nil {
 		return nil, nil
 	}
-	panel := newPanel("tango / stock: less is better", "ratio of medians, with 95 % interval", "")
-	addGrid(panel, false)
-	panel.Y.Min, panel.Y.Max = -0.5, float64(len(rows))-0.5
+	panel := newPanel("tango compared with containerd-shim-runc-v2 and runc: shorter is better", "ratio of medians, with 95 % interval", "")
 	panel.Y.LineStyle.Width, panel.Y.Tick.Length = 0, 0
-	panel.X.Min, panel.X.Max = 0, 1.12
-	var names []plot.Tick
+	panel.X.LineStyle.Width = 0
+	panel.X.Tick.Marker = plot.ConstantTicks(roundTicks{}.Ticks(0, end))
+	panel.Add(&scale{end: end, rows: len(rows)})
+	var names plot.ConstantTicks
 	for i, line := range rows {
 		at := float64(len(rows) - 1 - i)
 		names = append(names, plot.Tick{Value: at, Label: rowName(line)})
-		panel.X.Max = max(panel.X.Max, line.Ratio.High*1.12)
-		panel.Add(&bar{at: at, row: line})
+		panel.Add(&bar{at: at, end: end, row: line})
 	}
-	panel.Y.Tick.Marker = plot.ConstantTicks(names)
-	panel.Y.Tick.Label.Color = ink
-	panel.Add(unity{})
-	return &picture{name: "ratios", height: 90*px + barPitch*vg.Length(len(rows)), panels: []*plot.Plot{panel}}, nil
+	panel.Y.Tick.Marker, panel.Y.Tick.Label.Color = names, ink
+	panel.X.Min, panel.X.Max = 0, end/(1-columns)
+	panel.Y.Min, panel.Y.Max = -0.5, float64(len(rows))+0.3
+	return &picture{name: "ratios", height: 95*px + barPitch*vg.Length(len(rows)+1), panels: []*plot.Plot{panel}}, nil
 }
 
 // between reports whether a row is one of a curve's that is neither its first
@@ -58,37 +67,68 @@ func rowName(line row) string {
 	return name
 }
 
+// scale is what lies behind and above the bars: rules, the line where both are
+// equal, the heads of the columns.
+type scale struct {
+	end  float64
+	rows int
+}
+
+// Plot draws the scale.
+func (s *scale) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	top := y(float64(s.rows) - 0.4)
+	for _, tick := range (roundTicks{}).Ticks(0, s.end) {
+		c.StrokeLine2(line(rule, px), x(tick.Value), c.Min.Y, x(tick.Value), top)
+	}
+	equal := line(sideColors[stock], 2*px)
+	equal.Dashes = []vg.Length{5 * px, 4 * px}
+	c.StrokeLine2(equal, x(1), c.Min.Y, x(1), top)
+	head := y(float64(s.rows) - 0.1)
+	centered := style(12*px, faded)
+	centered.XAlign = draw.XCenter
+	put(c, centered, vg.Point{X: x(1), Y: head}, "equal")
+	cells(c, x(s.end), head, [3]string{"ratio", sideLabels[tango], sideLabels[stock]}, [3]text.Style{style(12*px, faded), bold(sideColors[tango]), bold(sideColors[stock])}, "")
+}
+
 // bar is one ratio.
 type bar struct {
 	at  float64
+	end float64 // where the scale ends
 	row row
 }
 
 // Plot draws the bar, its interval and what was compared.
 func (b *bar) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
-	ratio := b.row.Ratio
-	middle, half := y(b.at), 0.33*barPitch
-	fill := b.color()
-	c.FillPolygon(fill, []vg.Point{
-		{X: x(0), Y: middle - half}, {X: x(ratio.Value), Y: middle - half},
-		{X: x(ratio.Value), Y: middle + half}, {X: x(0), Y: middle + half},
+	to := func(ratio float64) vg.Length { return x(min(ratio, b.end)) }
+	ratio, middle, half := b.row.Ratio, y(b.at), 0.34*barPitch
+	c.FillPolygon(b.color(), []vg.Point{
+		{X: x(0), Y: middle - half}, {X: to(ratio.Value), Y: middle - half},
+		{X: to(ratio.Value), Y: middle + half}, {X: x(0), Y: middle + half},
 	})
-	whisker, cap := line(ink, 1.5*px), 0.16*barPitch
-	c.StrokeLine2(whisker, x(ratio.Low), middle, x(ratio.High), middle)
+	whisker, hook := line(ink, 1.5*px), 0.15*barPitch
+	c.StrokeLine2(whisker, to(ratio.Low), middle, to(ratio.High), middle)
 	for _, end := range []float64{ratio.Low, ratio.High} {
-		c.StrokeLine2(whisker, x(end), middle-cap, x(end), middle+cap)
+		if end <= b.end {
+			c.StrokeLine2(whisker, x(end), middle-hook, x(end), middle+hook)
+		}
 	}
-	value := style(13*px, ink)
-	value.Font.Weight = 2
-	at := vg.Point{X: x(max(ratio.High, ratio.Value)) + 8*px, Y: middle}
-	amount := fmt.Sprintf("%.2f", ratio.Value)
-	c.FillText(value, at, amount)
-	detail := fmt.Sprintf("%s : %s %s", number(b.row.Tango.Median), number(b.row.Stock.Median), b.row.Unit)
+	note := b.row.Unit
 	if b.row.Verdict != "better" && b.row.Verdict != "worse" {
-		detail += ", " + b.row.Verdict
+		note += ", " + b.row.Verdict
 	}
-	c.FillText(style(12*px, faded), at.Add(vg.Point{X: value.Width(amount) + 8*px}), detail)
+	numbers := [3]string{fmt.Sprintf("%.2f", ratio.Value), number(b.row.Tango.Median), number(b.row.Stock.Median)}
+	cells(c, x(b.end), middle, numbers, [3]text.Style{bold(ink), style(13*px, ink), style(13*px, ink)}, note)
+}
+
+// cells writes a line of the columns to the right of the scale.
+func cells(c draw.Canvas, left, middle vg.Length, numbers [3]string, styles [3]text.Style, note string) {
+	for i, right := range []vg.Length{44 * px, 96 * px, 164 * px} {
+		styles[i].XAlign = draw.XRight
+		put(c, styles[i], vg.Point{X: left + right, Y: middle}, numbers[i])
+	}
+	put(c, style(12*px, faded), vg.Point{X: left + 171*px, Y: middle}, note)
 }
 
 // color tells a conclusion from a bar without.
@@ -101,15 +141,4 @@ func (b *bar) color() color.Color {
 	default:
 		return doubtful
 	}
-}
-
-// unity is the line where both are equal.
-type unity struct{}
-
-// Plot draws the line.
-func (unity) Plot(c draw.Canvas, p *plot.Plot) {
-	x, _ := p.Transforms(&c)
-	dashed := line(sideColors[stock], 2*px)
-	dashed.Dashes = []vg.Length{5 * px, 4 * px}
-	c.StrokeLine2(dashed, x(1), c.Min.Y, x(1), c.Max.Y)
 }

@@ -40,7 +40,7 @@ func (b *bench) execs(ctx context.Context) error {
 	process := *full.Process
 	process.Args = []string{"/bin/true"}
 	title := "exec of true"
-	columns, err := b.rounds(ctx, title, "ms", b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+	columns, err := b.rounds(ctx, title, "ms", b.warmup, b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
 		took, err := b.execute(ctx, s, process)
 		return []float64{took}, err
 	})

@@ -65,7 +65,7 @@ func endTask(ctx context.Context, n *harness.Node, c *harness.Container) error {
 
 // lives measures whole lives: create+start, create, start and kill+delete.
 func (b *bench) lives(ctx context.Context, title string, spec func(side) harness.Spec) ([]both, error) {
-	return b.rounds(ctx, title, "ms", b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+	return b.rounds(ctx, title, "ms", b.warmup, b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
 		l, err := b.live(ctx, spec(s))
 		return []float64{l.create + l.start, l.create, l.start, l.end}, err
 	})
