@@ -126,7 +126,7 @@ func (o *overlaySpec) mountOn(dir *os.File) bool {
 	if !o.enterBase() {
 		return false
 	}
-	defer unix.Chdir("/")
+	defer func() { _ = unix.Chdir("/") }()
 	return kernel.MountOn(dir, "overlay", o.body.source, 0, o.data()) == nil
 }
 

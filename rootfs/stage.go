@@ -37,21 +37,26 @@ func newStage(private func() error, logger *log.Entry) (*stage, error) {
 	s := &stage{queue: newQueue(), log: logger}
 	ready := make(chan error, 1)
 	// The thread ends with the function: it can never be what it was.
-	go kernel.InNewThread(func() error {
-		err := private()
-		if err == nil {
-			err = emptyNamespace()
-		}
-		ready <- err
-		if err == nil {
-			s.queue.run()
-		}
-		return err
-	})
+	go func() {
+		_ = kernel.InNewThread(func() error { return s.serve(private, ready) }) // the error went to ready
+	}()
 	if err := <-ready; err != nil {
 		return nil, fmt.Errorf("cannot set up private mount namespace: %w", err)
 	}
 	return s, nil
+}
+
+// serve is the stage's thread.
+func (s *stage) serve(private func() error, ready chan<- error) error {
+	err := private()
+	if err == nil {
+		err = emptyNamespace()
+	}
+	ready <- err
+	if err == nil {
+		s.queue.run()
+	}
+	return err
 }
 
 // emptyNamespace makes a tmpfs the calling thread's root and working directory,

@@ -63,7 +63,7 @@ func (d *daemon) spawn(socket *shimSocket) (retErr error) {
 	if err := d.startProcess(); err != nil {
 		return fmt.Errorf("cannot start the shim: %w", err)
 	}
-	go d.cmd.Wait()
+	go func() { _ = d.cmd.Wait() }()
 	defer func() {
 		if retErr != nil {
 			_ = d.cmd.Process.Kill()

@@ -263,7 +263,7 @@ func (s *IO) Exited() {
 	console := s.console
 	s.mu.Unlock()
 	if console != nil {
-		console.finish()
+		_ = console.finish()
 	}
 }
 

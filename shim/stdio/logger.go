@@ -56,7 +56,7 @@ func startLogger(ctx context.Context, c Config, t target, stdout, stderr *os.Fil
 	}
 	go l.wait()
 	if err := awaitReady(ctx, r, t.scheme == schemeBinaryV2); err != nil {
-		l.cmd.Process.Kill()
+		_ = l.cmd.Process.Kill()
 		<-l.gone
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (p *pump) run(logger *log.Entry) {
 		return
 	}
 	logger.WithError(err).Warnf("error copying %s, the rest of it is lost", p.name)
-	copyChunks(io.Discard, p.drain)
+	_ = copyChunks(io.Discard, p.drain)
 }
 
 // stop closes both ends, which ends run. It may be called any number of times.

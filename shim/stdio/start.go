@@ -115,7 +115,7 @@ func (s *IO) setConsole(console *terminal) {
 	defer s.mu.Unlock()
 	s.console = console
 	if s.exited {
-		console.finish()
+		_ = console.finish()
 	}
 }
 
