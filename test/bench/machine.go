@@ -65,7 +65,7 @@ func (b *bench) versions() [][]string {
 		version := "unknown"
 		if program, err := b.node.Tool(c[0]); err == nil {
 			if out, err := exec.Command(program, c[1]).Output(); err == nil {
-				version = strings.Join(strings.Fields(strings.ReplaceAll(string(out), "\n", " ")), " ")
+				version = strings.TrimLeft(strings.TrimPrefix(strings.Join(strings.Fields(string(out)), " "), c[0]), ": ")
 			}
 		}
 		found = append(found, []string{c[0], version})

@@ -36,12 +36,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err = run(ctx, s)
-	interrupted := ctx.Err() != nil
 	stop()
-	if interrupted {
-		fmt.Fprintln(os.Stderr, "bench: interrupted; nothing is left running")
-		os.Exit(130)
-	}
 	if err != nil {
 		fail(err)
 	}
@@ -49,6 +44,9 @@ func main() {
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "bench:", err)
+	if errors.Is(err, errInterrupted) {
+		os.Exit(130) // as shells tell it
+	}
 	os.Exit(1)
 }
 

@@ -72,6 +72,9 @@ func (s settings) selected() ([]part, error) {
 	return found, nil
 }
 
+// errInterrupted says that the user has ended the run.
+var errInterrupted = errors.New("interrupted")
+
 // measure runs the selected parts on a private containerd.
 func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 	wanted, err := s.selected()
@@ -86,6 +89,9 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 	defer func() {
 		if retErr != nil && ctx.Err() == nil {
 			b.progress.say("log of containerd and the shims:\n%s", b.node.LogTail(30))
+		}
+		if ctx.Err() != nil {
+			retErr = errInterrupted // whatever failed did so because of that
 		}
 		b.progress.say("taking everything away")
 		retErr = errors.Join(retErr, b.node.Close())

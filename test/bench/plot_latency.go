@@ -82,6 +82,11 @@ func (m *marker) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	at := vg.Point{X: x(m.at), Y: y(50)}
 	c.DrawGlyph(draw.GlyphStyle{Color: sideColors[m.side], Radius: 4.5 * px, Shape: draw.CircleGlyph{}}, at)
-	write(c, at.Add(vg.Point{Y: 9 * px}), m.side, m.leftwards, sideLabels[m.side])
-	write(c, at.Add(vg.Point{Y: -9 * px}), m.side, m.leftwards, number(m.at)+" ms")
+	// The curve only rises: to its left there is room above, to its right below.
+	name, value := 27*px, 9*px
+	if !m.leftwards {
+		name, value = -9*px, -27*px
+	}
+	write(c, at.Add(vg.Point{Y: name}), m.side, m.leftwards, sideLabels[m.side])
+	write(c, at.Add(vg.Point{Y: value}), m.side, m.leftwards, number(m.at)+" ms")
 }

@@ -14,8 +14,8 @@ func (r *report) print(out io.Writer) error {
 	for _, v := range r.Versions {
 		fmt.Fprintf(out, "%s\n", strings.Join(v, ": "))
 	}
-	fmt.Fprintf(out, "%d rounds, %d for warm-up before them; median (p10-p90); ratio of medians with its %.0f %% interval\n\n",
-		r.Sizes.Rounds, r.Sizes.Warmup, confidence*100)
+	fmt.Fprintf(out, "%d %s, %d for warm-up before them; median (p10-p90); ratio of medians with its %.0f %% interval\n\n",
+		r.Sizes.Rounds, plural(r.Sizes.Rounds, "round"), r.Sizes.Warmup, confidence*100)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "what\ttango\tstock\ttango/stock\t\t")
 	for _, line := range r.Rows {
