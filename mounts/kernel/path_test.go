@@ -29,6 +29,9 @@ func TestPivotRoot(t *testing.T) {
 		if err := UnshareNamespace(); err != nil {
 			return err
 		}
+		if err := SetPropagation("/", Private, true); err != nil {
+			return err // where "/" is shared, /proc would be covered for everybody
+		}
 		m, err := scratch()
 		if err != nil {
 			return err

@@ -119,6 +119,9 @@ func TestDoctorFails(t *testing.T) {
 // The command is for people: it must start fast, and needs nothing of what runs
 // containers.
 func TestImports(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("NOT TESTED on this machine: reading the imports takes the go command")
+	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "tango/shim/cmd/tango").Output()
 	if err != nil {
 		t.Fatal(err)
