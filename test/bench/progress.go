@@ -16,7 +16,6 @@ const barWidth = 24
 type progress struct {
 	tty         bool
 	part, parts int
-	title       string
 }
 
 func newProgress(parts int) *progress {

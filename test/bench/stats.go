@@ -69,7 +69,7 @@ func ratioOfMedians(a, b []float64) interval {
 	if len(a) != len(b) || len(a) == 0 {
 		return interval{math.NaN(), math.NaN(), math.NaN()}
 	}
-	random := rand.New(rand.NewPCG(seed, uint64(len(a))))
+	random := rand.New(rand.NewPCG(seed, uint64(len(a)))) //nolint:gosec // has to be repeatable, not secret
 	ratios := make([]float64, resamples)
 	as, bs := make([]float64, len(a)), make([]float64, len(b))
 	for i := range ratios {
