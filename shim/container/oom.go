@@ -46,7 +46,7 @@ func (w *oomWatchers) Publish(_ context.Context, _ string, event events.Event) e
 // soon as it starts. Trouble is logged; a container runs without being watched.
 func (r *Runtime) watchOOM(c *Container) {
 	logger := log.G(r.oom.ctx).WithField("container_id", c.ID)
-	if err := c.cgroup.open(c.init.Pid()); err != nil {
+	if err := c.openCgroup(); err != nil {
 		logger.WithError(err).Error("cannot open the container's cgroup")
 		return
 	}

@@ -72,6 +72,7 @@ func (c *Container) forkNamespace(config *configs.Config) (*kernel.Namespace, er
 	}
 	defer staging.Close()
 	return template.Fork(func() error {
+		learnCgroups(config)
 		if err := staging.Attach(); err != nil {
 			return err
 		}

@@ -2,12 +2,15 @@ package container
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/cgroups/manager"
+	"github.com/opencontainers/runc/libcontainer/configs"
 )
 
 // cgroupHandle is the container's cgroup as containerd's library sees it, in
@@ -23,7 +26,38 @@ type cgroupHandle struct {
 // lock that every mount needs.
 var hierarchy = sync.OnceValues(cgroup1.Default)
 
-func (h *cgroupHandle) open(pid int) error {
+// learnCgroups has libcontainer's cgroup code find the v1 hierarchies, once a
+// process, by the mountinfo of the calling thread. Called where that is short, it
+// spares reading the host's.
+func learnCgroups(config *configs.Config) {
+	learnOnce.Do(func() { _, _ = manager.New(config.Cgroups) }) // an error comes again where it matters
+}
+
+var learnOnce sync.Once
+
+// v1Path finds a controller's group by where libcontainer made it. containerd's
+// own way, by pid, reads the whole of the host's mountinfo for every container.
+func v1Path(paths map[string]string) cgroup1.Path {
+	return func(name cgroup1.Name) (string, error) {
+		path, ok := paths[string(name)]
+		if !ok {
+			path, ok = paths[v1NamePrefix+string(name)]
+		}
+		if !ok || !strings.HasPrefix(path, v1Root) {
+			return "", cgroup1.ErrControllerNotActive
+		}
+		_, group, _ := strings.Cut(path[len(v1Root):], "/")
+		return "/" + group, nil
+	}
+}
+
+const (
+	v1Root       = "/sys/fs/cgroup/"
+	v1NamePrefix = "name=" // of hierarchies without a controller
+)
+
+// open opens the cgroup of a process, which libcontainer knows by paths.
+func (h *cgroupHandle) open(pid int, paths map[string]string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.v1 != nil || h.v2 != nil {
@@ -31,7 +65,7 @@ func (h *cgroupHandle) open(pid int) error {
 	}
 	var err error
 	if cgroups.Mode() != cgroups.Unified {
-		h.v1, err = cgroup1.Load(cgroup1.PidPath(pid), cgroup1.WithHierarchy(hierarchy))
+		h.v1, err = cgroup1.Load(v1Path(paths), cgroup1.WithHierarchy(hierarchy))
 		return err
 	}
 	path, err := cgroup2.PidGroupPath(pid)
@@ -41,10 +75,22 @@ func (h *cgroupHandle) open(pid int) error {
 	return err
 }
 
+func (c *Container) openCgroup() error {
+	lc, err := c.object()
+	if err != nil {
+		return err
+	}
+	state, err := lc.State()
+	if err != nil {
+		return err
+	}
+	return c.cgroup.open(c.init.Pid(), state.CgroupPaths)
+}
+
 // Stats returns the metrics of the container's cgroup: a *stats.Metrics of
 // containerd/cgroups' cgroup1 or cgroup2 package.
 func (c *Container) Stats() (any, error) {
-	if err := c.cgroup.open(c.init.Pid()); err != nil {
+	if err := c.openCgroup(); err != nil {
 		return nil, fmt.Errorf("cgroup does not exist: %w", errdefs.ErrNotFound)
 	}
 	if c.cgroup.v1 != nil {
