@@ -262,8 +262,8 @@ func TestRestorableContainer(t *testing.T) {
 	expectError(t, err, "no such container", errdefs.IsNotFound)
 	_, err = c.Stats()
 	expectError(t, err, "cgroup does not exist", errdefs.IsNotFound)
-	root := map[string]string{"memory": "/sys/fs/cgroup/memory/", "pids": "/sys/fs/cgroup/pids/"} // v2 goes by pid
-	if err := c.cgroup.open(os.Getpid(), root); err != nil { // as after the restore
+	root := map[string]string{"devices": "/sys/fs/cgroup/devices/", "memory": "/sys/fs/cgroup/memory/", "pids": "/sys/fs/cgroup/pids/"} // v2 goes by pid
+	if err := c.cgroup.open(os.Getpid(), root); err != nil {                                                                            // as after the restore
 		t.Errorf("statistics were asked for too early, and now: %v", err)
 	}
 	if _, err := c.Delete(t.Context(), ""); err != nil {
