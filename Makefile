@@ -93,12 +93,14 @@ test: test-unit test-integration ## all tests (as root): units, then containers 
 test-unit: root deps ## tests of the packages, on the real kernel
 	$(call say,unit tests)
 	@$(GO) test -tags '$(TAGS)' $(TESTFLAGS) ./...
-	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/...
+	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/...
 
 .PHONY: test-integration
 test-integration: root build tools ## tests of whole containers (RUNTIME=runc: against the stock shim)
 	$(call say,integration tests with $(RUNTIME))
 	@cd test && TANGO_TEST_RUNTIME=$(RUNTIME) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./integration/...
+	$(call say,what containers cost the mount locks)
+	@cd test && $(GO) test -count=1 -timeout 10m $(TESTFLAGS) ./mountcost/...
 
 .PHONY: run
 run: root build tools ## the demo: 100 containers of a 50-layer image, tango and stock side by side
@@ -125,8 +127,9 @@ endif
 
 ifneq ($(wildcard test/vm/*.go),)
 .PHONY: matrix
-matrix: root build tools ## the tests on several kernels in virtual machines
-	@cd test && $(GO) run ./vm $(RUNFLAGS)
+matrix: root build tools ## the tests on several kernels in virtual machines (KERNEL=6.12, NODES=4: one of them)
+	@test/vm/provision.sh host
+	@cd test && $(GO) run ./vm $(if $(KERNEL),-kernel $(KERNEL)) $(if $(NODES),-nodes $(NODES)) $(RUNFLAGS)
 endif
 
 ifneq ($(wildcard test/conformance/*.go),)
