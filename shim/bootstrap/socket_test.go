@@ -24,7 +24,7 @@ func socketRequest(t *testing.T) (context.Context, request) {
 	return namespaces.WithNamespace(t.Context(), "ns"), request{id: "id", address: "/run/c.sock", socketDir: dir}
 }
 
-func mustListen(t *testing.T, ctx context.Context, r request, group string) *shimSocket {
+func mustListen(ctx context.Context, t *testing.T, r request, group string) *shimSocket {
 	t.Helper()
 	s, served, err := listen(ctx, r, group, false)
 	if err != nil || served {
@@ -43,7 +43,7 @@ func exists(path string) bool {
 
 func TestListenMakesASocketPerGroup(t *testing.T) {
 	ctx, r := socketRequest(t)
-	one, other := mustListen(t, ctx, r, "one"), mustListen(t, ctx, r, "other")
+	one, other := mustListen(ctx, t, r, "one"), mustListen(ctx, t, r, "other")
 	if one.address == other.address || filepath.Dir(socketPath(one.address)) != r.socketDir {
 		t.Errorf("addresses %s and %s", one.address, other.address)
 	}
@@ -64,7 +64,7 @@ func TestListenMakesASocketPerGroup(t *testing.T) {
 
 func TestListenFindsALivingShim(t *testing.T) {
 	ctx, r := socketRequest(t)
-	living := mustListen(t, ctx, r, "group")
+	living := mustListen(ctx, t, r, "group")
 	s, served, err := listen(ctx, r, "group", false)
 	if err != nil || !served || s.address != living.address {
 		t.Errorf("got %+v, %v, %v; want the living shim's socket", s, served, err)
@@ -76,7 +76,7 @@ func TestListenFindsALivingShim(t *testing.T) {
 
 func TestListenReplacesADeadShimsSocket(t *testing.T) {
 	ctx, r := socketRequest(t)
-	dead := mustListen(t, ctx, r, "group")
+	dead := mustListen(ctx, t, r, "group")
 	dead.listener.SetUnlinkOnClose(false)
 	if err := errors.Join(dead.listener.Close(), dead.file.Close()); err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestListenReplacesADeadShimsSocket(t *testing.T) {
 	if !exists(socketPath(dead.address)) {
 		t.Fatal("the dead shim has left no socket")
 	}
-	if s := mustListen(t, ctx, r, "group"); s.address != dead.address {
+	if s := mustListen(ctx, t, r, "group"); s.address != dead.address {
 		t.Errorf("address %s, want %s", s.address, dead.address)
 	}
 }
@@ -112,7 +112,7 @@ func TestRemoveDeadSockets(t *testing.T) {
 	if err := r.rememberSocketDir(); err != nil {
 		t.Fatal(err)
 	}
-	s := mustListen(t, ctx, r, "pod")
+	s := mustListen(ctx, t, r, "pod")
 	s.listener.SetUnlinkOnClose(false)
 	addresses := inv.addresses(ctx)
 	if len(addresses) != 2 || addresses[0] != s.address || addresses[0] == addresses[1] {
