@@ -109,6 +109,7 @@ wait $!
 
 // The users and groups that the suite's tests name: www-data (33), backup (34).
 const (
+	//nolint:gosec // no credentials: accounts without a password
 	passwd = `root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/bin/false
 sys:x:3:3:sys:/dev:/bin/false

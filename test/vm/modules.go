@@ -138,7 +138,7 @@ func packTree(dir, to string) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(path) //nolint:gosec // a directory of the cache that only this program writes
 		if err != nil {
 			return err
 		}

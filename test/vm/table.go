@@ -88,7 +88,7 @@ func printTable(w io.Writer, chosen []group, results []result) {
 		fmt.Fprintf(t, "\t%s\t%.0f s\n", r.verdict(), r.Seconds)
 	}
 	fmt.Fprintln(t, "(passed / failed / skipped tests and subtests)")
-	t.Flush()
+	_ = t.Flush()
 }
 
 // verdict is about the guest itself, whatever its tests say.
@@ -139,7 +139,7 @@ func printWays(w io.Writer, results []result) {
 		}
 		fmt.Fprintln(t)
 	}
-	t.Flush()
+	_ = t.Flush()
 }
 
 // way adds up what all groups say of a way.

@@ -52,7 +52,7 @@ func (before inventory) restore() {
 	for p := range processNames() {
 		pid, err := strconv.Atoi(strings.Fields(p)[0])
 		if err == nil && !before.processes[p] {
-			syscall.Kill(pid, syscall.SIGKILL)
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 	mounts := slices.DeleteFunc(slices.Collect(maps.Keys(mountLines())), func(m string) bool { return before.mounts[m] })
@@ -60,7 +60,7 @@ func (before inventory) restore() {
 	for _, m := range slices.Concat(mounts, mounts) { // twice, for what was below another
 		id, at, _ := strings.Cut(m, " at ")
 		if topmost(at) == id {
-			syscall.Unmount(at, syscall.MNT_DETACH|umountNoFollow)
+			_ = syscall.Unmount(at, syscall.MNT_DETACH|umountNoFollow)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func ofSystemd(path string) bool {
 // cgroupDirs returns all cgroups, in every hierarchy.
 func cgroupDirs() map[string]bool {
 	dirs := map[string]bool{}
-	filepath.WalkDir(cgroupRoot, func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(cgroupRoot, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && !ofSystemd(path) {
 			dirs[path] = true
 		}

@@ -129,7 +129,7 @@ func runBinary(t job.Test, env []string, line func(string)) (int, error) {
 	}
 	lines := make(chan struct{})
 	go func() { defer close(lines); copyLines(read, line) }()
-	timer := time.AfterFunc(t.Timeout+grace, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	timer := time.AfterFunc(t.Timeout+grace, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	err = cmd.Wait()
 	timer.Stop()
 	select {
