@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/typeurl/v2"
@@ -12,7 +13,12 @@ import (
 
 	"tango/shim/container"
 	"tango/shim/options"
+	"tango/shim/stdio"
 )
+
+// schemesAnnotation says where containers' output can go. containerd has no name
+// for that yet.
+const schemesAnnotation = "io.containerd.tango.v2.stdio-schemes"
 
 // info answers `-info`: runtime options on stdin, a RuntimeInfo on stdout.
 // containerd runs it at every create that has id-mapped volumes.
@@ -34,6 +40,9 @@ func info(stdin io.Reader, stdout io.Writer) error {
 		Version:  &types.RuntimeVersion{Version: Version, Revision: Revision},
 		Options:  opts,
 		Features: features,
+		Annotations: map[string]string{
+			schemesAnnotation: strings.Join(stdio.Schemes(), ","),
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("cannot encode the runtime info: %w", err)

@@ -133,6 +133,9 @@ func TestInfo(t *testing.T) {
 	if ri.Name != RuntimeType || ri.Version.GetVersion() != Version || ri.Version.GetRevision() != Revision || ri.Options != nil {
 		t.Errorf("got %v", ri)
 	}
+	if got := ri.Annotations[schemesAnnotation]; got != "fifo,file,binary,binary-v2" {
+		t.Errorf("output schemes %q", got)
+	}
 	opts := pack(t, &runcoptions.Options{SystemdCgroup: true})
 	if ri, _ := askInfo(t, encode(t, opts)); !proto.Equal(ri.Options, opts) {
 		t.Errorf("options %v, want %v back", ri.Options, opts)

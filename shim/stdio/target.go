@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// Schemes are what output can be sent to, as the schemes of a URI; a plain path
+// is a fifo's.
+func Schemes() []string {
+	return []string{string(schemePath), string(schemeFile), string(schemeBinary), string(schemeBinaryV2)}
+}
+
 // scheme is the kind of thing that output goes to.
 type scheme string
 
