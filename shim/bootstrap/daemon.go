@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/shim"
 
 	"tango/shim/container/sealed"
+	"tango/shim/options"
 )
 
 // These carry from start to the daemon where what it shares with others is.
@@ -33,7 +34,8 @@ type daemon struct {
 // newDaemon prepares the daemon's process: the host's one sealed copy of this
 // binary, in a process group of its own, in the bundle.
 func newDaemon(inv *invocation, req request) (*daemon, error) {
-	exe, err := sealed.Open(req.options.RunDir)
+	runDir := req.runDir()
+	exe, err := sealed.Open(runDir)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func newDaemon(inv *invocation, req request) (*daemon, error) {
 		Path:        "/proc/self/fd/" + strconv.Itoa(int(exe.File.Fd())),
 		Args:        args,
 		Dir:         cwd,
-		Env:         append(os.Environ(), "GOMAXPROCS=4", "OTEL_SERVICE_NAME=containerd-shim-"+req.id, runDirEnv+"="+req.options.RunDir, registryEnv+"="+string(exe.Registry())),
+		Env:         append(os.Environ(), "GOMAXPROCS=4", "OTEL_SERVICE_NAME=containerd-shim-"+req.id, runDirEnv+"="+runDir, registryEnv+"="+string(exe.Registry())),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	return &daemon{cmd: cmd, exe: exe, cgroup: req.options.ShimCgroup}, nil
@@ -124,4 +126,13 @@ func joinV2(path string, pid int) error {
 		return err
 	}
 	return cg.AddProc(uint64(pid))
+}
+
+// runDir is where the host's shims share: the option RunDir, or, where that isn't
+// set, what containerd's environment says.
+func (r request) runDir() string {
+	if dir := os.Getenv(runDirEnv); dir != "" && r.options.RunDir == options.DefaultRunDir {
+		return dir
+	}
+	return r.options.RunDir
 }

@@ -16,6 +16,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -147,16 +149,17 @@ func (r Registries) wait() {
 	}
 }
 
-// used tells whether a shim is among the holders.
+// used tells whether a shim is among the holders. Other keepers don't count: two
+// that hold the same template for different binaries would never end.
 func (r Registries) used() bool {
-	for _, dir := range []pidref.Dir{r.Executables, r.Namespaces} {
-		for _, pid := range dir.Holders() {
-			if pid != os.Getpid() {
-				return true
-			}
-		}
-	}
-	return false
+	holders := slices.Concat(r.Executables.Holders(), r.Namespaces.Holders())
+	return slices.ContainsFunc(holders, func(pid int) bool { return !isKeeper(pid) })
+}
+
+func isKeeper(pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	args := strings.Split(string(line), "\x00")
+	return err == nil && len(args) > 1 && args[1] == Action
 }
 
 func (r Registries) gone() bool {

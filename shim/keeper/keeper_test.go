@@ -102,6 +102,26 @@ func TestKeeperHoldsTheNamespaceAlone(t *testing.T) {
 	}
 }
 
+func TestKeepersDoNotKeepOneAnother(t *testing.T) {
+	r, ns := registries(t)
+	pid := start(t, r, ns)
+	if r.used() {
+		t.Error("a keeper counts as a user")
+	}
+	remove, err := r.Namespaces.Add(os.Getpid(), "ns/mnt", ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.used() {
+		t.Error("a holder that is no keeper does not count")
+	}
+	remove()
+	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, pid)
+}
+
 func TestKeeperEndsWithTheRunDirectory(t *testing.T) {
 	r, ns := registries(t)
 	pid := start(t, r, ns)
