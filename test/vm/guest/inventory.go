@@ -129,7 +129,11 @@ func processNames() map[string]bool {
 		if len(command) == 0 && !strings.Contains(string(stat), ") Z ") || ofSystemd(string(cgroup)) {
 			continue
 		}
-		names[fmt.Sprintf("%d %s", pid, strings.ReplaceAll(string(command), "\x00", " "))] = true
+		line := strings.ReplaceAll(string(command), "\x00", " ")
+		if strings.Contains(line, "containerd-shim-tango-v2 keep ") {
+			continue // ends by itself half a minute after the last shim
+		}
+		names[fmt.Sprintf("%d %s", pid, line)] = true
 	}
 	return names
 }
