@@ -28,9 +28,14 @@ var hierarchy = sync.OnceValues(cgroup1.Default)
 
 // learnCgroups has libcontainer's cgroup code find the v1 hierarchies, once a
 // process, by the mountinfo of the calling thread. Called where that is short, it
-// spares reading the host's.
+// spares reading the host's. Whether systemd runs must not be asked there: it is
+// remembered, too, and what tells it needn't show.
 func learnCgroups(config *configs.Config) {
-	learnOnce.Do(func() { _, _ = manager.New(config.Cgroups) }) // an error comes again where it matters
+	learnOnce.Do(func() {
+		group := *config.Cgroups
+		group.Systemd = false
+		_, _ = manager.New(&group) // an error comes again where it matters
+	})
 }
 
 var learnOnce sync.Once

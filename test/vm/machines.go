@@ -22,7 +22,7 @@ type machine struct {
 // coreTests are the integration tests of what differs between kernels and kinds
 // of machine: cgroups, user namespaces, mounts. The oldest and the newest kernel
 // run all the others as well.
-const coreTests = "^(TestLifeCycle|TestExecProcess|TestPauseResume|TestPids|TestLimits|TestUpdate|TestStats|TestOOM|TestBind|TestPropagationOut|TestUserNS|TestUserNSMounts|TestPod)$"
+const coreTests = "^(TestLifeCycle|TestExecProcess|TestPauseResume|TestPids|TestLimits|TestUpdate|TestStats|TestOOM|TestBind|TestPropagationOut|TestUserNS|TestUserNSMounts|TestPod|TestSystemdCgroup)$"
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
