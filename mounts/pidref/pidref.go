@@ -53,9 +53,6 @@ func (d Dir) Open(accept func(*os.File) bool) *os.File {
 // Add makes an entry for the object at path below /proc/PID of the process pid,
 // for example "exe" or "fd/7". remove takes it out again.
 func (d Dir) Add(pid int, path string, object *os.File) (remove func(), _ error) {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return nil, err
-	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(object.Fd()), &st); err != nil {
 		return nil, fmt.Errorf("cannot identify %s: %w", object.Name(), err)
@@ -65,11 +62,24 @@ func (d Dir) Add(pid int, path string, object *os.File) (remove func(), _ error)
 		return nil, err
 	}
 	link := filepath.Join(string(d), entry{pid, started, st.Ino}.String())
-	err = os.Symlink(fmt.Sprintf("/proc/%d/%s", pid, path), link)
+	err = d.symlink(fmt.Sprintf("/proc/%d/%s", pid, path), link)
 	if errors.Is(err, os.ErrExist) {
 		return func() {}, nil // whoever added it takes it out
 	}
 	return func() { _ = os.Remove(link) }, err
+}
+
+// symlink makes an entry, and the directory as often as somebody who found it
+// empty has swept it away in between.
+func (d Dir) symlink(target, link string) error {
+	for {
+		if err := os.MkdirAll(string(d), 0o700); err != nil {
+			return err
+		}
+		if err := os.Symlink(target, link); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
 }
 
 // Holders lists the processes that hold something, without looking at what.

@@ -276,3 +276,32 @@ func FuzzEntryName(f *testing.F) {
 		}
 	})
 }
+
+// Who sweeps an empty directory away must not make another's Add fail.
+func TestAddWhileOthersSweep(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "d"))
+	f := memfd(t, "x")
+	done := make(chan struct{})
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_ = os.Remove(string(d)) // what Sweep ends with
+			}
+		}
+	}()
+	for i := range 2000 {
+		remove, err := d.Add(os.Getpid(), fd(f), f)
+		if err != nil {
+			t.Errorf("add %d: %v", i, err)
+			break
+		}
+		remove()
+	}
+	close(done)
+	<-swept
+}

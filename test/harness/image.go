@@ -20,7 +20,11 @@ func (n *Node) Image(ctx context.Context, c images.Config) (containerd.Image, er
 }
 
 // ImageOn is Image for another snapshotter.
+//
+// One at a time: containerd refuses to write a blob that somebody writes already.
 func (n *Node) ImageOn(ctx context.Context, c images.Config, snapshotter string) (containerd.Image, error) {
+	n.importing.Lock()
+	defer n.importing.Unlock()
 	ctx = n.Context(ctx)
 	image, err := n.Client().GetImage(ctx, c.Ref())
 	if err != nil {

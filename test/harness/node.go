@@ -48,6 +48,8 @@ type Node struct {
 	daemon *exec.Cmd
 	exited chan struct{} // closed when daemon has been waited for
 
+	importing sync.Mutex // held while an image is made, imported or unpacked
+
 	mu         sync.Mutex            // guards containers
 	containers map[string]*Container // by id: those not deleted yet
 	serial     atomic.Int64          // for container ids
