@@ -51,6 +51,7 @@ func (r *Runtime) Create(ctx context.Context, req CreateRequest, created func(*C
 			c.rollBack()
 		}
 	}()
+	defer primeCgroupLock()()
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
 	}

@@ -60,6 +60,7 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	}
 	c.rt.children.begin()
 	defer c.rt.children.end()
+	defer primeCgroupLock()()
 	if err := p.startExec(ctx); err != nil {
 		c.execEnded()
 		return err

@@ -1,0 +1,61 @@
+package container
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+)
+
+// primeEvery is shorter than an RCU grace period, which is what a primed lock
+// stays cheap for.
+const primeEvery = 4 * time.Millisecond
+
+// primeCgroupLock makes the kernel's lock for cgroup membership ready to be taken
+// at once. The first write to a cgroup.procs for a while waits for an RCU grace
+// period, some ten milliseconds; those that follow soon don't (rcu_sync_enter in
+// kernel/rcu/sync.c; cgroup_threadgroup_rwsem). So this process is put into the
+// cgroup that it is in already, while there is other work to do for the container
+// whose process libcontainer is going to move. On a host where cgroups are mounted
+// with favordynmods there is nothing to wait for.
+//
+// The returned function says that this is no longer needed.
+func primeCgroupLock() (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		for {
+			rejoinOwnCgroup()
+			select {
+			case <-done:
+				return
+			case <-time.After(primeEvery):
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+// rejoinOwnCgroup changes nothing. That it fails doesn't matter: the lock has been
+// taken by then, or it is no faster than it was.
+func rejoinOwnCgroup() {
+	own, err := cgroups.ParseCgroupFile("/proc/self/cgroup")
+	if err != nil {
+		return
+	}
+	for _, h := range []struct{ controller, root string }{
+		{"", "/sys/fs/cgroup"}, {"", "/sys/fs/cgroup/unified"}, {"devices", "/sys/fs/cgroup/devices"},
+	} {
+		path, in := own[h.controller]
+		if !in {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(h.root, path, "cgroup.procs"), os.O_WRONLY, 0)
+		if err != nil {
+			continue
+		}
+		_, _ = f.WriteString("0")
+		_ = f.Close()
+		return
+	}
+}
