@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"tango/shim/rollout"
 )
 
 // DefaultRunDir is where tango keeps what all shims of a host share.
@@ -74,6 +76,8 @@ type Config struct {
 	// RunDir is the directory shared by all shims of the host, absolute.
 	// Empty: [DefaultRunDir].
 	RunDir string `json:"RunDir,omitempty"`
+	// Rollout compares two arms on this node, see package rollout.
+	Rollout rollout.Config `json:"Rollout,omitzero"`
 }
 
 // withDefaults fills in what is never left empty for a consumer.
@@ -104,6 +108,9 @@ func (c Config) Validate() error {
 	}
 	if c.Way != "" && !slices.Contains(ways, c.Way) {
 		return fmt.Errorf("unknown Way %q (accepted: %s)", c.Way, strings.Join(ways, ", "))
+	}
+	if err := c.Rollout.Validate(); err != nil {
+		return fmt.Errorf("rollout: %w", err)
 	}
 	if v := c.TaskAPIVersion; v != 0 && v != 2 && v != 3 {
 		return fmt.Errorf("unknown TaskApiVersion %d (accepted: 2, 3)", v)

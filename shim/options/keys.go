@@ -30,6 +30,7 @@ var keys = []key{
 	{"TaskApiVersion", setTaskAPIVersion},
 	{"RunDir", text(func(c *Config) *string { return &c.RunDir })},
 	{"Way", text(func(c *Config) *string { return &c.Way })},
+	{"rollout", setRollout},
 }
 
 // keyNames lists what is accepted, for error messages.
