@@ -47,9 +47,14 @@ func TestInPlaceIsOneCall(t *testing.T) {
 // TestInPlaceElsewhere attaches in a namespace that doesn't show the layers.
 func TestInPlaceElsewhere(t *testing.T) {
 	cover := func() error { return unix.Mount("tmpfs", os.TempDir(), "tmpfs", 0, "size=1m") }
-	got, files := attachInPlace(t, newInPlace(t, WayAuto), 5, nil, cover)
-	if slices.Contains(got, "mount") || files != nil {
-		t.Errorf("calls %v, %v", got, files)
+	for _, way := range append(waysHere(t, WayPlain), WayAuto) {
+		got, files := attachInPlace(t, newInPlace(t, way), 5, nil, cover)
+		if way == WayPlain && slices.Contains(got, "mount") {
+			t.Errorf("way plain: calls %v", got)
+		}
+		if files != nil {
+			t.Errorf("way %s: %v", way, files)
+		}
 	}
 }
 

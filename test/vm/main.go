@@ -65,7 +65,7 @@ func parseFlags() options {
 	flag.StringVar(&o.json, "json", "", "write the results to this `file`")
 	flag.StringVar(&o.logs, "logs", "", "`directory` for every guest's console and events (default: logs in the cache)")
 	flag.IntVar(&o.jobs, "jobs", guestsAtOnce(), "guests at once")
-	flag.DurationVar(&o.timeout, "timeout", 25*time.Minute, "longest life of one guest")
+	flag.DurationVar(&o.timeout, "timeout", 90*time.Minute, "longest life of one guest")
 	flag.BoolVar(&o.refresh, "refresh", false, "look for newer packages of kernels that are cached")
 	flag.BoolVar(&o.list, "list", false, "print machines and groups, and run nothing")
 	flag.Parse()
