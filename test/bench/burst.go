@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tango/test/harness"
+	"tango/test/stats"
 )
 
 // allBursts measures many containers that start at once.
@@ -22,7 +23,7 @@ func (b *bench) allBursts(ctx context.Context) error {
 			return nil, err
 		}
 		each[s] = append(each[s], starts...)
-		return []float64{took.starts, quantileOf(starts, 0.5), quantileOf(starts, 0.99), took.ends}, nil
+		return []float64{took.starts, stats.QuantileOf(starts, 0.5), stats.QuantileOf(starts, 0.99), took.ends}, nil
 	})
 	if err != nil {
 		return err

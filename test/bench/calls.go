@@ -5,10 +5,11 @@ import (
 	"errors"
 
 	"tango/test/harness/trace"
+	"tango/test/stats"
 )
 
 // callRounds is enough: the counts hardly vary.
-const callRounds = fewest
+const callRounds = stats.Fewest
 
 // mountCalls counts the system calls by which whole lives of containers touch
 // mount tables, and those of them that unmount.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"tango/test/stats"
 )
 
 // startsOverMounts measures with few and many mounts on the host, as a node has
@@ -28,7 +30,7 @@ func (b *bench) startsBesideMounts(ctx context.Context, wanted int) (retErr erro
 		return err
 	}
 	defer func() { retErr = errors.Join(retErr, release()) }()
-	title := fmt.Sprintf("create+start, %s mounts on the host", thousands(there))
+	title := fmt.Sprintf("create+start, %s mounts on the host", stats.Thousands(there))
 	columns, err := b.lives(ctx, title, b.spec)
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"tango/test/stats"
 )
 
 // curvePicture shows create+start over layers and over the host's mounts.
@@ -68,7 +70,7 @@ func (l lastValues) Plot(c draw.Canvas, p *plot.Plot) {
 	last := l[len(l)-1]
 	for _, s := range []side{stock, tango} {
 		median := last.summary(s).Median
-		write(c, vg.Point{X: x(float64(last.X)), Y: y(median)}, s, false, number(median))
+		write(c, vg.Point{X: x(float64(last.X)), Y: y(median)}, s, false, stats.Number(median))
 	}
 }
 
@@ -91,7 +93,7 @@ func addCurve(panel *plot.Plot, s side, medians, band plotter.XYs) error {
 }
 
 // summary returns what was measured of one side.
-func (r row) summary(s side) summary {
+func (r row) summary(s side) stats.Summary {
 	if s == tango {
 		return r.Tango
 	}

@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"tango/test/stats"
 )
 
 // latencyPicture shows how create+start is distributed, one at a time and in
@@ -39,7 +41,7 @@ func (r *report) latencyPicture() (*picture, error) {
 func distribution(title string, samples both) (*plot.Plot, error) {
 	panel := newPanel(title, "create + start, ms (up to p99)", "share of containers, %")
 	addGrid(panel, true)
-	medians := [2]float64{quantileOf(samples[tango], 0.5), quantileOf(samples[stock], 0.5)}
+	medians := [2]float64{stats.QuantileOf(samples[tango], 0.5), stats.QuantileOf(samples[stock], 0.5)}
 	faster := tango
 	if medians[stock] < medians[tango] {
 		faster = stock
@@ -57,7 +59,7 @@ func distribution(title string, samples both) (*plot.Plot, error) {
 	// Adding has widened the range to all samples. It is to begin with 0, to leave
 	// out the last percent, and to have room for the right median's name.
 	panel.Y.Min, panel.Y.Max = 0, 100
-	panel.X.Min, panel.X.Max = 0, max(1.04*quantileOf(samples[tango], 0.99), 1.04*quantileOf(samples[stock], 0.99), 1.3*medians[1-faster])
+	panel.X.Min, panel.X.Max = 0, max(1.04*stats.QuantileOf(samples[tango], 0.99), 1.04*stats.QuantileOf(samples[stock], 0.99), 1.3*medians[1-faster])
 	return panel, nil
 }
 
@@ -88,5 +90,5 @@ func (m *marker) Plot(c draw.Canvas, p *plot.Plot) {
 		name, value = -9*px, -27*px
 	}
 	write(c, at.Add(vg.Point{Y: name}), m.side, m.leftwards, sideLabels[m.side])
-	write(c, at.Add(vg.Point{Y: value}), m.side, m.leftwards, number(m.at)+" ms")
+	write(c, at.Add(vg.Point{Y: value}), m.side, m.leftwards, stats.Number(m.at)+" ms")
 }

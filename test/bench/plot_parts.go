@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"tango/test/stats"
 )
 
 // key says at the top left of a panel which colour is which side.
@@ -78,7 +80,7 @@ func roundStep(x float64) float64 {
 
 func tickLabel(x float64) string {
 	if x >= 1000 {
-		return thousands(int(math.Round(x)))
+		return stats.Thousands(int(math.Round(x)))
 	}
 	return strconv.FormatFloat(math.Round(x*1e6)/1e6, 'f', -1, 64)
 }

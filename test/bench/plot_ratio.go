@@ -9,6 +9,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"tango/test/stats"
 )
 
 const (
@@ -118,7 +120,7 @@ func (b *bar) Plot(c draw.Canvas, p *plot.Plot) {
 	if b.row.Verdict != "better" && b.row.Verdict != "worse" {
 		note += ", " + b.row.Verdict
 	}
-	numbers := [3]string{fmt.Sprintf("%.2f", ratio.Value), number(b.row.Tango.Median), number(b.row.Stock.Median)}
+	numbers := [3]string{fmt.Sprintf("%.2f", ratio.Value), stats.Number(b.row.Tango.Median), stats.Number(b.row.Stock.Median)}
 	cells(c, x(b.end), middle, numbers, [3]text.Style{bold(ink), style(13*px, ink), style(13*px, ink)}, note)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tango/test/stats"
 )
 
 // barWidth is the length of a full bar in characters.
@@ -39,7 +41,7 @@ func (p *progress) step(title string, done, total int, sofar both, unit string) 
 		strings.Repeat("█", full), strings.Repeat("░", barWidth-full), done, total)
 	if len(sofar[tango]) > 0 && len(sofar[stock]) > 0 {
 		line += fmt.Sprintf("  tango %s  stock %s %s",
-			number(quantileOf(sofar[tango], 0.5)), number(quantileOf(sofar[stock], 0.5)), unit)
+			stats.Number(stats.QuantileOf(sofar[tango], 0.5)), stats.Number(stats.QuantileOf(sofar[stock], 0.5)), unit)
 	}
 	if !p.tty {
 		p.say("%s", line)

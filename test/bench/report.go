@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"tango/test/machine"
+	"tango/test/stats"
 )
 
 // row is what was measured of one thing.
@@ -16,21 +19,21 @@ type row struct {
 	Group  string `json:"group,omitempty"`  // rows of one group are a curve over X
 	X      int    `json:"x,omitempty"`
 
-	Tango   summary   `json:"tango"`
-	Stock   summary   `json:"stock"`
-	Ratio   *interval `json:"ratio"` // of the medians, tango/stock; null where stock's is 0
-	Verdict string    `json:"verdict"`
+	Tango   stats.Summary   `json:"tango"`
+	Stock   stats.Summary   `json:"stock"`
+	Ratio   *stats.Interval `json:"ratio"` // of the medians, tango/stock; null where stock's is 0
+	Verdict string          `json:"verdict"`
 }
 
 // report is all that a run has measured, and where.
 type report struct {
-	Began    time.Time  `json:"began"`
-	Seconds  float64    `json:"seconds"`
-	Machine  machine    `json:"machine"`
-	Sizes    sizes      `json:"sizes"`
-	Rows     []row      `json:"rows"`
-	Burst    both       `json:"burst"` // every create+start of all bursts, in ms: tango, stock
-	Versions [][]string `json:"versions"`
+	Began    time.Time       `json:"began"`
+	Seconds  float64         `json:"seconds"`
+	Machine  machine.Machine `json:"machine"`
+	Sizes    sizes           `json:"sizes"`
+	Rows     []row           `json:"rows"`
+	Burst    both            `json:"burst"` // every create+start of all bursts, in ms: tango, stock
+	Versions [][]string      `json:"versions"`
 }
 
 // sizes are the settings that numbers depend on.
@@ -39,7 +42,7 @@ type sizes struct {
 }
 
 func (b *bench) newReport() (*report, error) {
-	m, err := describeMachine()
+	m, err := machine.Describe()
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +54,11 @@ func (b *bench) newReport() (*report, error) {
 
 // add completes a row with what was measured.
 func (r *report) add(line row, measured both) {
-	line.Tango, line.Stock = summarize(measured[tango]), summarize(measured[stock])
+	line.Tango, line.Stock = stats.Summarize(measured[tango]), stats.Summarize(measured[stock])
 	line.Verdict = "noise"
 	if line.Stock.Median > 0 {
-		ratio := ratioOfMedians(measured[tango], measured[stock])
-		line.Ratio, line.Verdict = &ratio, verdict(ratio, len(measured[tango]))
+		ratio := stats.RatioOfMedians(measured[tango], measured[stock])
+		line.Ratio, line.Verdict = &ratio, stats.Verdict(ratio, len(measured[tango]))
 	}
 	r.Rows = append(r.Rows, line)
 }

@@ -4,18 +4,30 @@ import (
 	"bytes"
 	"fmt"
 	"image/png"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tango/test/machine"
 )
+
+// noisy returns samples around a middle.
+func noisy(random *rand.Rand, n int, middle float64) []float64 {
+	samples := make([]float64, n)
+	for i := range samples {
+		samples[i] = middle * math.Exp(0.1*random.NormFloat64())
+	}
+	return samples
+}
 
 // sample returns a report with a row of every kind.
 func sample() *report {
 	random := rand.New(rand.NewPCG(7, 8))
 	pair := func(a, b float64) both { return both{noisy(random, 20, a), noisy(random, 20, b)} }
-	r := &report{Machine: machine{Kernel: "6.1", Processor: "some", CPUs: 2, MemoryGiB: 8}, Sizes: sizes{Rounds: 20, Burst: 10, Concurrency: 2}}
+	r := &report{Machine: machine.Machine{Kernel: "6.1", Processor: "some", CPUs: 2, MemoryGiB: 8}, Sizes: sizes{Rounds: 20, Burst: 10, Concurrency: 2}}
 	r.add(row{ID: "start", Title: "create+start", Unit: "ms"}, pair(30, 75))
 	r.add(row{ID: "start.create", Title: "  of which create", Unit: "ms", Detail: true}, pair(20, 50))
 	r.add(row{ID: "same", Title: "the same", Unit: "ms"}, both{{1, 2, 3, 4, 5, 6, 7}, {1, 2, 3, 4, 5, 6, 7}})
@@ -111,14 +123,6 @@ func TestQuickKeepsWhatIsGiven(t *testing.T) {
 	for _, args := range [][]string{{"-over-layers", "0"}, {"-rounds", "0"}, {"-only", "("}, {"more"}} {
 		if _, err := parseSettings(args); err == nil {
 			t.Errorf("%q was taken", args)
-		}
-	}
-}
-
-func TestNumber(t *testing.T) {
-	for x, want := range map[float64]string{0: "0", 34: "34", 1.234: "1.23", 56.78: "56.8", 123.4: "123", 5123.4: "5,123", 1234567: "1,234,567"} {
-		if got := number(x); got != want {
-			t.Errorf("%v is written %q, want %q", x, got, want)
 		}
 	}
 }

@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"text/tabwriter"
+
+	"tango/test/stats"
 )
 
 // print writes the report as a table for people.
@@ -15,7 +16,7 @@ func (r *report) print(out io.Writer) error {
 		fmt.Fprintf(out, "%s\n", strings.Join(v, ": "))
 	}
 	fmt.Fprintf(out, "%d %s, %d for warm-up before them; median (p10-p90); ratio of medians with its %.0f %% interval\n\n",
-		r.Sizes.Rounds, plural(r.Sizes.Rounds, "round"), r.Sizes.Warmup, confidence*100)
+		r.Sizes.Rounds, plural(r.Sizes.Rounds, "round"), r.Sizes.Warmup, stats.Confidence*100)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "what\ttango\tstock\ttango/stock\t\t")
 	for _, line := range r.Rows {
@@ -44,44 +45,10 @@ func (r *report) caveat() string {
 		text += fmt.Sprintf(" %d %s where the noise is larger than the difference, or there is none: nothing to conclude.", noise, plural(noise, "row"))
 	}
 	if few > 0 {
-		text += fmt.Sprintf(" %d %s with fewer than %d rounds: nothing to conclude.", few, plural(few, "row"), fewest)
+		text += fmt.Sprintf(" %d %s with fewer than %d rounds: nothing to conclude.", few, plural(few, "row"), stats.Fewest)
 	}
-	if r.Machine.busy() {
+	if r.Machine.Busy() {
 		text += " The machine was busy with other things when this began: measure again."
 	}
 	return text
-}
-
-func (s summary) String() string {
-	return fmt.Sprintf("%s (%s-%s)", number(s.Median), number(s.P10), number(s.P90))
-}
-
-func (i *interval) String() string {
-	if i == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f [%.2f, %.2f]", i.Value, i.Low, i.High)
-}
-
-// number writes a value with three digits that count.
-func number(x float64) string {
-	switch {
-	case x == math.Trunc(x) && math.Abs(x) < 1000:
-		return fmt.Sprintf("%.0f", x)
-	case math.Abs(x) < 10:
-		return fmt.Sprintf("%.2f", x)
-	case math.Abs(x) < 100:
-		return fmt.Sprintf("%.1f", x)
-	default:
-		return thousands(int(math.Round(x)))
-	}
-}
-
-// thousands writes a number with commas.
-func thousands(n int) string {
-	digits := fmt.Sprint(n)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
 }

@@ -1,4 +1,4 @@
-package main
+package stats
 
 import (
 	"math"
@@ -9,20 +9,20 @@ import (
 func TestQuantile(t *testing.T) {
 	sorted := []float64{1, 2, 3, 4, 5}
 	for _, c := range []struct{ q, want float64 }{{0, 1}, {0.1, 1.4}, {0.5, 3}, {0.9, 4.6}, {1, 5}} {
-		if got := quantile(sorted, c.q); math.Abs(got-c.want) > 1e-9 {
+		if got := Quantile(sorted, c.q); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("quantile %v is %v, want %v", c.q, got, c.want)
 		}
 	}
-	if got := quantile([]float64{7}, 0.99); got != 7 {
+	if got := Quantile([]float64{7}, 0.99); got != 7 {
 		t.Errorf("quantile of one sample is %v", got)
 	}
-	if got := quantile(nil, 0.5); !math.IsNaN(got) {
+	if got := Quantile(nil, 0.5); !math.IsNaN(got) {
 		t.Errorf("quantile of nothing is %v", got)
 	}
 }
 
 func TestSummarizeKeepsTheOrder(t *testing.T) {
-	s := summarize([]float64{5, 1, 3, 2, 4})
+	s := Summarize([]float64{5, 1, 3, 2, 4})
 	if s.Median != 3 || math.Abs(s.P10-1.4) > 1e-9 || math.Abs(s.P90-4.6) > 1e-9 {
 		t.Errorf("got %+v", s)
 	}
@@ -50,11 +50,11 @@ func TestIntervalCovers(t *testing.T) {
 	const experiments, truth = 100, 0.5
 	covered := 0
 	for range experiments {
-		r := ratioOfMedians(noisy(random, 30, 50*truth), noisy(random, 30, 50))
+		r := RatioOfMedians(noisy(random, 30, 50*truth), noisy(random, 30, 50))
 		if r.Low > r.Value || r.Value > r.High {
 			t.Fatalf("the estimate lies outside of its interval: %+v", r)
 		}
-		if !r.excludes(truth) {
+		if !r.Excludes(truth) {
 			covered++
 		}
 	}
@@ -71,7 +71,7 @@ func TestPairsCancelDrift(t *testing.T) {
 		slow := 1 + float64(i%7)
 		a, b = append(a, 30*slow), append(b, 60*slow)
 	}
-	if r := ratioOfMedians(a, b); math.Abs(r.Low-0.5) > 1e-9 || math.Abs(r.High-0.5) > 1e-9 {
+	if r := RatioOfMedians(a, b); math.Abs(r.Low-0.5) > 1e-9 || math.Abs(r.High-0.5) > 1e-9 {
 		t.Errorf("got %+v, want 0.5 without spread", r)
 	}
 }
@@ -79,28 +79,28 @@ func TestPairsCancelDrift(t *testing.T) {
 func TestRatioIsRepeatable(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	a, b := noisy(random, 25, 10), noisy(random, 25, 12)
-	if one, two := ratioOfMedians(a, b), ratioOfMedians(a, b); one != two {
+	if one, two := RatioOfMedians(a, b), RatioOfMedians(a, b); one != two {
 		t.Errorf("%+v, then %+v", one, two)
 	}
-	if r := ratioOfMedians(a, b[:3]); !math.IsNaN(r.Value) {
+	if r := RatioOfMedians(a, b[:3]); !math.IsNaN(r.Value) {
 		t.Errorf("samples of different lengths gave %+v", r)
 	}
 }
 
 func TestVerdict(t *testing.T) {
 	for _, c := range []struct {
-		ratio  interval
+		ratio  Interval
 		rounds int
 		want   string
 	}{
-		{interval{0.5, 0.4, 0.6}, 20, "better"},
-		{interval{1.5, 1.2, 1.8}, 20, "worse"},
-		{interval{0.9, 0.7, 1.1}, 20, "noise"},
-		{interval{1, 1, 1}, 20, "noise"},
-		{interval{0.5, 0.4, 0.6}, fewest - 1, "too few"},
-		{interval{math.NaN(), math.NaN(), math.NaN()}, 20, "noise"},
+		{Interval{0.5, 0.4, 0.6}, 20, "better"},
+		{Interval{1.5, 1.2, 1.8}, 20, "worse"},
+		{Interval{0.9, 0.7, 1.1}, 20, "noise"},
+		{Interval{1, 1, 1}, 20, "noise"},
+		{Interval{0.5, 0.4, 0.6}, Fewest - 1, "too few"},
+		{Interval{math.NaN(), math.NaN(), math.NaN()}, 20, "noise"},
 	} {
-		if got := verdict(c.ratio, c.rounds); got != c.want {
+		if got := Verdict(c.ratio, c.rounds); got != c.want {
 			t.Errorf("%+v of %d rounds: %q, want %q", c.ratio, c.rounds, got, c.want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestNoDifferenceIsNoise(t *testing.T) {
 	const experiments = 100
 	wrong := 0
 	for range experiments {
-		if verdict(ratioOfMedians(noisy(random, 30, 50), noisy(random, 30, 50)), 30) != "noise" {
+		if Verdict(RatioOfMedians(noisy(random, 30, 50), noisy(random, 30, 50)), 30) != "noise" {
 			wrong++
 		}
 	}

@@ -1,17 +1,17 @@
-package main
+// Package machine says what measurements were made on.
+package machine
 
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// machine is what the numbers were measured on.
-type machine struct {
+// Machine is what numbers were measured on.
+type Machine struct {
 	Kernel    string  `json:"kernel"`
 	Processor string  `json:"processor"`
 	CPUs      int     `json:"cpus"`
@@ -19,23 +19,25 @@ type machine struct {
 	Load      float64 `json:"load"` // of the minute before the run
 }
 
-func (m machine) String() string {
+// String is one line for people.
+func (m Machine) String() string {
 	return fmt.Sprintf("Linux %s, %d CPUs (%s), %.0f GiB of memory, load %.1f before the run", m.Kernel, m.CPUs, m.Processor, m.MemoryGiB, m.Load)
 }
 
-// busy reports whether other work has had a part of the processors that shows.
-func (m machine) busy() bool { return m.Load > 0.5*float64(m.CPUs) }
+// Busy reports whether other work has had a part of the processors that shows.
+func (m Machine) Busy() bool { return m.Load > 0.5*float64(m.CPUs) }
 
-func describeMachine() (machine, error) {
+// Describe looks at the machine as it is now.
+func Describe() (Machine, error) {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
-		return machine{}, err
+		return Machine{}, err
 	}
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
-		return machine{}, err
+		return Machine{}, err
 	}
-	return machine{
+	return Machine{
 		Kernel: unix.ByteSliceToString(name.Release[:]), Processor: processor(), CPUs: runtime.NumCPU(),
 		MemoryGiB: float64(info.Totalram) * float64(info.Unit) / (1 << 30),
 		Load:      float64(info.Loads[0]) / (1 << 16), // SI_LOAD_SHIFT
@@ -54,21 +56,4 @@ func processor() string {
 		}
 	}
 	return runtime.GOARCH
-}
-
-// versions returns what the programs say of themselves: name and version.
-func (b *bench) versions() [][]string {
-	var found [][]string
-	for _, c := range [][]string{
-		{shims[tango], "-v"}, {shims[stock], "-v"}, {"runc", "--version"}, {"containerd", "--version"},
-	} {
-		version := "unknown"
-		if program, err := b.node.Tool(c[0]); err == nil {
-			if out, err := exec.Command(program, c[1]).Output(); err == nil {
-				version = strings.TrimLeft(strings.TrimPrefix(strings.Join(strings.Fields(string(out)), " "), c[0]), ": ")
-			}
-		}
-		found = append(found, []string{c[0], version})
-	}
-	return found
 }
