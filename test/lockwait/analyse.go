@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"tango/test/lockwait/contention"
+)
+
+// sum is waits added up.
+type sum struct {
+	Waits int     `json:"waits"`
+	Total float64 `json:"total_ms"`
+	Max   float64 `json:"max_ms"`
+}
+
+func (s *sum) add(w contention.Wait) {
+	s.Waits++
+	s.Total += milliseconds(w.Time())
+	s.Max = max(s.Max, milliseconds(w.Time()))
+}
+
+// merge adds what was added to another sum.
+func (s *sum) merge(other sum) {
+	s.Waits += other.Waits
+	s.Total += other.Total
+	s.Max = max(s.Max, other.Max)
+}
+
+// origin is where waits come from.
+type origin struct {
+	Caller string `json:"caller"` // the function that waits are put down to
+	Path   string `json:"path"`   // from the lock out to the system call
+	Comm   string `json:"comm"`   // the thread's name
+	Sort   string `json:"lock"`   // the sort of lock
+}
+
+// part is the waits of one origin.
+type part struct {
+	origin
+	sum
+}
+
+// burst is what one burst has shown.
+type burst struct {
+	Starts float64 `json:"starts_ms"` // wall time of the starts
+	Ends   float64 `json:"ends_ms"`   // wall time of the kills and deletes
+
+	Mount  sum    `json:"mount"`  // waits for locks of the mount table
+	Phases [3]sum `json:"phases"` // the same by when they ended: starts, ends, afterwards
+	All    sum    `json:"all"`    // waits for any lock of the kernel
+	Parts  []part `json:"parts"`  // of Mount, the longest in sum first
+
+	Opens  *opens `json:"opens,omitempty"`
+	Beside string `json:"beside,omitempty"` // what another program has written about the same burst
+}
+
+// phaseNames name the parts of a burst.
+var phaseNames = [3]string{"starts", "kill+delete", "afterwards"}
+
+// phase is the part of the burst that a moment lies in.
+func (t times) phase(at time.Duration) int {
+	switch {
+	case at <= t.started:
+		return 0
+	case at <= t.deleted:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// analyse adds up the waits of a burst.
+func analyse(waits []contention.Wait, t times, symbols *contention.Symbols) *burst {
+	b := &burst{Starts: milliseconds(t.started - t.began), Ends: milliseconds(t.deleted - t.started)}
+	parts := make(map[origin]*sum)
+	for _, w := range waits {
+		b.All.add(w)
+		caller := symbols.Caller(w)
+		if !contention.IsMountClass(caller) {
+			continue
+		}
+		b.Mount.add(w)
+		b.Phases[t.phase(w.Ended)].add(w)
+		from := origin{Caller: caller, Path: symbols.Path(w), Comm: w.Comm, Sort: w.Flags.String()}
+		if parts[from] == nil {
+			parts[from] = new(sum)
+		}
+		parts[from].add(w)
+	}
+	for from, total := range parts {
+		b.Parts = append(b.Parts, part{from, *total})
+	}
+	slices.SortFunc(b.Parts, longest)
+	return b
+}
+
+// longest orders parts by their sums, the longest first.
+func longest(a, b part) int {
+	return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Path+a.Comm, b.Path+b.Comm))
+}
+
+// by adds up parts that have the same name.
+func by(parts []part, name func(part) origin) []part {
+	sums := make(map[origin]*sum)
+	for _, p := range parts {
+		from := name(p)
+		if sums[from] == nil {
+			sums[from] = new(sum)
+		}
+		sums[from].merge(p.sum)
+	}
+	var merged []part
+	for from, total := range sums {
+		merged = append(merged, part{from, *total})
+	}
+	slices.SortFunc(merged, longest)
+	return merged
+}
+
+func (b *burst) String() string {
+	text := fmt.Sprintf("started in %.2f s, ended in %.2f s; waits for mount locks %d, %.0f ms in all, %.1f ms at most",
+		b.Starts/1000, b.Ends/1000, b.Mount.Waits, b.Mount.Total, b.Mount.Max)
+	if b.Opens != nil {
+		text += fmt.Sprintf("; opens: %s", b.Opens)
+	}
+	return text
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"tango/test/harness"
+	"tango/test/images"
+	"tango/test/lockwait/contention"
+)
+
+// side is one of the two that are compared.
+type side int
+
+const (
+	tango side = iota
+	stock
+)
+
+var (
+	sideNames = [2]string{"tango", "stock"}
+	runtimes  = [2]string{harness.Tango, harness.Stock}
+)
+
+func (s side) String() string { return sideNames[s] }
+
+// order says who goes first in a round: each in turn.
+func order(round int) [2]side {
+	if round%2 == 0 {
+		return [2]side{tango, stock}
+	}
+	return [2]side{stock, tango}
+}
+
+// say tells the user what goes on.
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+// measure runs all bursts and reports.
+func measure(ctx context.Context, s settings) (_ *report, retErr error) {
+	symbols, err := contention.LoadSymbols()
+	if err != nil {
+		return nil, err
+	}
+	say("starting a private containerd")
+	node, err := harness.Start(ctx, harness.Options{LogLevel: "warn"})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if ctx.Err() != nil {
+			retErr = errInterrupted // whatever failed did so because of that
+		}
+		retErr = errors.Join(retErr, node.Close())
+	}()
+	b := &bed{settings: s, node: node}
+	say("making and importing an image of %d layers", s.layers)
+	if b.image, err = node.Image(ctx, images.Config{Layers: s.layers}); err != nil {
+		return nil, err
+	}
+	r, err := newReport(s)
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.rounds {
+		for _, side := range order(i) {
+			m, err := b.record(ctx, side, symbols)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", side, err)
+			}
+			say("round %d of %d, %s: %s", i+1, s.rounds, side, m)
+			r.add(side, m)
+		}
+	}
+	return r, nil
+}
+
+// record runs one burst and everything that looks at it.
+func (b *bed) record(ctx context.Context, s side, symbols *contention.Symbols) (_ *burst, retErr error) {
+	containers, err := b.prepare(ctx, runtimes[s])
+	if err != nil {
+		return nil, err
+	}
+	defer func() { retErr = errors.Join(retErr, b.forget(context.WithoutCancel(ctx), containers)) }()
+	other, err := startBeside(b.beside)
+	if err != nil {
+		return nil, err
+	}
+	defer other.giveUp()
+	watcher, err := b.startBystander()
+	if err != nil {
+		return nil, err
+	}
+	defer watcher.giveUp()
+	recorder, err := contention.Start()
+	if err != nil {
+		return nil, err
+	}
+	t, err := b.burst(ctx, containers)
+	seen, stopErr := recorder.Stop()
+	if err := errors.Join(err, stopErr); err != nil {
+		return nil, err
+	}
+	if seen.Lost > 0 {
+		return nil, fmt.Errorf("cannot use the recording: %d events did not fit into the buffers", seen.Lost)
+	}
+	opens, err := watcher.stop()
+	if err != nil {
+		return nil, err
+	}
+	m := analyse(seen.Waits, t, symbols)
+	m.Opens = during(opens, t)
+	m.Beside, err = other.stop()
+	return m, err
+}
+
+// milliseconds is the unit of all times in the report.
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+)
+
+// settings are what the command line can change.
+type settings struct {
+	containers  int           // in a burst
+	concurrency int           // how many of them start at once
+	layers      int           // of their image
+	rounds      int           // bursts of each runtime
+	callers     int           // how many callers the table shows
+	after       time.Duration // how long to go on recording when the last container is gone
+	plain       bool          // no user namespaces
+	bystander   bool          // also open files
+	beside      string        // program that records the same bursts
+	json        string
+
+	open string // in the bystander's process: the file to open
+}
+
+func parseSettings(args []string) (settings, error) {
+	var s settings
+	fs := flag.NewFlagSet("lockwait", flag.ContinueOnError)
+	fs.IntVar(&s.containers, "containers", 100, "containers in a burst")
+	fs.IntVar(&s.concurrency, "concurrency", 16, "how many of them start, and later end, at once")
+	fs.IntVar(&s.layers, "layers", 50, "layers of their image")
+	fs.IntVar(&s.rounds, "rounds", 1, "bursts of each runtime, interleaved")
+	fs.IntVar(&s.callers, "callers", 12, "how many of the callers with the longest waits to show")
+	fs.DurationVar(&s.after, "after", 2*time.Second, "how long to go on recording when the last container is gone: who frees later, waits later")
+	fs.BoolVar(&s.plain, "plain", false, "without user namespaces")
+	fs.BoolVar(&s.bystander, "bystander", false, "also open a file every millisecond, and show how long that took")
+	fs.StringVar(&s.beside, "beside", "", "let this `program` record, too: it is called with a command, and has to run for as long as that does, as perf record would; its output is shown")
+	fs.StringVar(&s.json, "json", "", "write what was measured to this `file`")
+	fs.StringVar(&s.open, openFlag, "", "not for people: be the bystander, and open this `file`")
+	if err := fs.Parse(args); err != nil {
+		return s, err
+	}
+	if fs.NArg() > 0 {
+		return s, fmt.Errorf("cannot use %q: only flags are taken", fs.Args())
+	}
+	if s.containers < 1 || s.concurrency < 1 || s.layers < 1 || s.rounds < 1 || s.callers < 0 || s.after < 0 {
+		return s, errors.New("all sizes must be at least 1, -callers and -after at least 0")
+	}
+	return s, nil
+}
