@@ -176,11 +176,16 @@ func TestFreeingIsOffThePath(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// What frees stands behind this.
+		// What frees stands behind this; what Prepare itself has freed is done.
 		gate := make(chan struct{})
-		p.freeing.whenIdle(func() { <-gate })
+		queues := []*queue{p.freeing}
 		if p.stage != nil {
-			p.stage.queue.whenIdle(func() { <-gate })
+			queues = append(queues, p.stage.queue)
+		}
+		for _, q := range queues {
+			reached := make(chan struct{})
+			q.whenIdle(func() { close(reached); <-gate })
+			<-reached
 		}
 		freed := slices.DeleteFunc(callLog(t, func() { r.Close() }), func(op string) bool { return !isFreeing(op) })
 		close(gate)

@@ -25,7 +25,7 @@ const markerEnv = "TANGO_TEST_NODE"
 
 // bootTimeout is how long containerd may take until it answers. It needs half a
 // second on an idle machine; the rest is for one that compiles something.
-const bootTimeout = time.Minute
+var bootTimeout = patient(time.Minute)
 
 // Options says how to run a node. The zero value is a containerd without the
 // Kubernetes interface.
@@ -35,6 +35,13 @@ type Options struct {
 	Env      []string // more environment for containerd and so for the shims
 	LogLevel string   // of containerd and the shims; default: TANGO_TEST_LOG, else "info"
 	Runtime  string   // default runtime of containers: Tango (default) or Stock
+
+	// Containerd is the program to run instead of the pinned containerd. What it
+	// executes must keep its process id.
+	Containerd string
+	// ConfigVersion is 2 for a containerd older than 2.4, which reads nothing
+	// newer; default: 4.
+	ConfigVersion int
 }
 
 // Node is a private containerd and all that belongs to it. Its methods may be
@@ -135,7 +142,7 @@ func (n *Node) prepare() error {
 
 // boot executes containerd and connects to it.
 func (n *Node) boot(ctx context.Context) error {
-	program, err := tool(n.bin, "containerd")
+	program, err := n.program()
 	if err != nil {
 		return err
 	}
@@ -160,6 +167,14 @@ func (n *Node) boot(ctx context.Context) error {
 	}()
 	n.daemon, n.exited = cmd, exited
 	return n.connect(ctx)
+}
+
+// program is the containerd to run.
+func (n *Node) program() (string, error) {
+	if n.options.Containerd != "" {
+		return n.options.Containerd, nil
+	}
+	return tool(n.bin, "containerd")
 }
 
 func (n *Node) environ() []string {
