@@ -28,7 +28,35 @@ var disabledCRI = []string{
 	"io.containerd.podsandbox.controller.v1.podsandbox",
 }
 
-// config renders containerd's configuration file. Version 4 is containerd 2.4's own.
+// addresses are where containerd listens, by version of the file: 4 is containerd
+// 2.4's own, 2 is what every containerd since 1.3 reads.
+var addresses = map[int]string{
+	2: `[grpc]
+address = %q
+
+[ttrpc]
+address = %q`,
+	4: `[plugins."io.containerd.server.v1.grpc"]
+address = %q
+
+[plugins."io.containerd.server.v1.ttrpc"]
+address = %q
+
+[plugins."io.containerd.shim.v1.manager"]
+socket_dir = %q`,
+}
+
+// listeners renders the part of the configuration that says where sockets are.
+// Before 2.3 shims' sockets are in a directory that can't be chosen.
+func (n *Node) listeners(version int) string {
+	args := []any{n.Address(), n.Address() + ".ttrpc", n.path("s")}
+	if version == 2 {
+		args = args[:2]
+	}
+	return fmt.Sprintf(addresses[version], args...)
+}
+
+// config renders containerd's configuration file.
 func (n *Node) config() string {
 	off := disabled
 	if !n.options.CRI {
@@ -38,7 +66,11 @@ func (n *Node) config() string {
 	if level == "" {
 		level = "info"
 	}
-	return fmt.Sprintf(`version = 4
+	version := n.options.ConfigVersion
+	if version == 0 {
+		version = 4
+	}
+	return fmt.Sprintf(`version = %d
 root = %q
 state = %q
 temp = %q
@@ -48,18 +80,11 @@ disabled_plugins = [%s]
 [debug]
 level = %q
 
-[plugins."io.containerd.server.v1.grpc"]
-address = %q
-
-[plugins."io.containerd.server.v1.ttrpc"]
-address = %q
-
-[plugins."io.containerd.shim.v1.manager"]
-socket_dir = %q
+%s
 
 %s
-`, n.path("root"), n.path("state"), n.path("tmp"), quoteAll(off), level,
-		n.Address(), n.Address()+".ttrpc", n.path("s"), n.options.Config)
+`, version, n.path("root"), n.path("state"), n.path("tmp"), quoteAll(off), level,
+		n.listeners(version), n.options.Config)
 }
 
 func quoteAll(names []string) string {
