@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/log"
 
+	"tango/mounts/fault"
 	"tango/mounts/kernel"
 	"tango/mounts/userns"
 )
@@ -99,6 +100,9 @@ func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
 	for i, s := range plan.steps {
 		err := ctx.Err()
 		if err == nil {
+			err = fault.Point("rootfs.step")
+		}
+		if err == nil {
 			err = p.prepareStep(r, s)
 		}
 		if err != nil {
@@ -124,7 +128,9 @@ func (p *Preparer) prepareStep(r *Rootfs, s step) error {
 	if err != nil {
 		return err
 	}
+	_, isBind := s.body.(bind)
 	r.parts = append(r.parts, part{mount: mount, target: s.target})
+	r.locked = r.locked || isBind || s.flags != 0
 	return nil
 }
 
@@ -145,6 +151,7 @@ func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) error {
 		}
 	}
 	r.parts = append(r.parts, made)
+	r.locked = r.locked || s.flags != 0
 	p.prepared[way].Add(1)
 	return nil
 }
@@ -183,12 +190,18 @@ func (p *Preparer) change(r *Rootfs, m *kernel.Mount, attrs kernel.MountAttr, re
 
 func (p *Preparer) idMap(r *Rootfs, m *kernel.Mount, attrs kernel.MountAttr, mapping Mapping) error {
 	ns, err := p.userns.acquire(mapping.String(), func() (*os.File, error) {
+		if err := fault.Point("rootfs.userns"); err != nil {
+			return nil, err
+		}
 		return userns.Open(mapping.UIDs, mapping.GIDs)
 	})
 	if err != nil {
 		return err
 	}
 	r.mappings = append(r.mappings, ns)
+	if err := fault.Point("rootfs.idmap"); err != nil {
+		return err
+	}
 	return m.IDMap(ns.value, attrs)
 }
 

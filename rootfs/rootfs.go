@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 
+	"tango/mounts/fault"
 	"tango/mounts/kernel"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 // Rootfs is a prepared root filesystem: detached mounts until it is attached.
 type Rootfs struct {
 	preparer *Preparer
+	locked   bool // see NeedsLocks; fixed when prepared
 
 	mu       sync.Mutex
 	parts    []part                          // guarded by mu; empty once attached or closed
@@ -30,6 +32,13 @@ type part struct {
 
 // ErrSpent says that a Rootfs was attached or closed before.
 var ErrSpent = errors.New("cannot attach root filesystem: it was attached or closed before")
+
+// NeedsLocks tells whether a mount shows what is the host's, or has properties
+// such as read-only or nodev, so that root in a container's user namespace must
+// not be able to change them. The kernel locks mounts when it copies them into a
+// mount namespace of another user namespace; what is attached in one is not
+// locked.
+func (r *Rootfs) NeedsLocks() bool { return r.locked }
 
 // Attach mounts everything on target, in order, in the mount namespace of the
 // calling thread; a mount's own Target is resolved inside target. It works once:
@@ -62,6 +71,9 @@ func (r *Rootfs) attach(target string, inPlace bool) error {
 }
 
 func (p *part) attach(target string, inPlace bool) error {
+	if err := fault.Point("rootfs.attach"); err != nil {
+		return err
+	}
 	place, err := openTarget(target, p.target)
 	if err != nil {
 		return err
@@ -70,6 +82,9 @@ func (p *part) attach(target string, inPlace bool) error {
 	if p.late != nil {
 		if inPlace && p.late.mountOn(place) {
 			return nil
+		}
+		if err := fault.Point("rootfs.late"); err != nil {
+			return err
 		}
 		if p.mount, err = p.late.make(); err != nil {
 			return err

@@ -1,6 +1,9 @@
 package mountns
 
-import "tango/mounts/kernel"
+import (
+	"tango/mounts/fault"
+	"tango/mounts/kernel"
+)
 
 // piece is a detached tree and where it belongs.
 type piece struct {
@@ -14,6 +17,9 @@ type pieces []piece
 // namespace.
 func (ps pieces) attach() error {
 	for _, p := range ps {
+		if err := fault.Point("stage.attach"); err != nil {
+			return err
+		}
 		if err := p.tree.Attach(nil, p.at); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/mounts/kernel"
 )
 
@@ -77,6 +78,9 @@ func (t *Template) stage(s *Staging, bundle string, src Source) (string, error) 
 	if src.Recursive {
 		flags |= kernel.TreeRecursive
 	}
+	if err := fault.Point("stage.clone"); err != nil {
+		return "", err
+	}
 	tree, err := kernel.OpenTree(f, "", flags)
 	if errors.Is(err, unix.EINVAL) {
 		return src.Path, nil // unbindable, or not in this namespace
@@ -107,6 +111,9 @@ func (s *Staging) makePlace(bundle string, isDir bool) (at string, err error) {
 			return "", err
 		}
 	}
+	if err := fault.Point("stage.place"); err != nil {
+		return "", err
+	}
 	at = filepath.Join(s.dir, strconv.Itoa(len(s.pieces)))
 	if isDir {
 		return at, os.Mkdir(at, 0o700)
@@ -135,6 +142,9 @@ func (t *Template) shows(path string) (bool, error) {
 	}
 	return host.Dev == lean.Dev && host.Ino == lean.Ino, nil
 }
+
+// Empty tells that nothing had to be staged.
+func (s *Staging) Empty() bool { return len(s.pieces) == 0 }
 
 // Attach puts the staged mounts to their places in the calling thread's
 // namespace, which must be forked from the template.

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/mounts/kernel"
 	"tango/mounts/pidref"
 )
@@ -37,6 +38,9 @@ func Open(runDir string, need ...string) (*Template, error) {
 		return t, nil
 	}
 	pidref.SweepAll(filepath.Dir(string(reg.dir)))
+	if err := fault.Point("template.build"); err != nil {
+		return nil, err
+	}
 	ns, err := build(holders)
 	if err != nil {
 		return nil, fmt.Errorf("cannot build a template mount namespace: %w", err)
@@ -44,6 +48,9 @@ func Open(runDir string, need ...string) (*Template, error) {
 	t, err := newTemplate(ns)
 	if err != nil {
 		return nil, err
+	}
+	if err := fault.Point("template.register"); err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
 	remove, err := reg.add(ns)
 	if err != nil {
@@ -100,7 +107,13 @@ func fork(enter, fill func() error) (ns *kernel.Namespace, _ error) {
 		if err = kernel.UnshareNamespace(); err != nil {
 			return err
 		}
+		if err = fault.Point("fork.fill"); err != nil {
+			return err
+		}
 		if err = fill(); err != nil {
+			return err
+		}
+		if err = fault.Point("fork.hold"); err != nil {
 			return err
 		}
 		ns, err = kernel.CurrentNamespace()

@@ -6,7 +6,7 @@ import "runtime"
 // goroutine to the thread that the holder depends on.
 func StartHolder() (pid int, err error) {
 	runtime.LockOSThread()
-	h, err := startHolder()
+	h, err := startHolder(false)
 	if err != nil {
 		return 0, err
 	}

@@ -33,7 +33,7 @@ static int hold(void *parent)
 		syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
 }
 
-int tango_holder_start(struct holder *h)
+int tango_holder_start(struct holder *h, int own_mounts)
 {
 	/*
 	 * CLONE_VM: nothing is copied, so the size of the parent costs nothing.
@@ -42,7 +42,8 @@ int tango_holder_start(struct holder *h)
 	 * The exit signal is 0: the parent gets no SIGCHLD, and no wait without
 	 * __WALL or __WCLONE sees the child.
 	 */
-	const int flags = CLONE_NEWUSER | CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_UNTRACED;
+	const int flags = CLONE_NEWUSER | CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_UNTRACED |
+			  (own_mounts ? CLONE_NEWNS : 0);
 	long parent = syscall(SYS_getpid);
 	uint64_t all = ~(uint64_t)0, before;
 	int err = 0;

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 )
 
 // Open makes a user namespace with these maps and returns a descriptor of it,
@@ -18,6 +17,31 @@ import (
 // (/proc/sys/user/max_user_namespaces), EPERM that the process may not make one
 // or may not map these IDs.
 func Open(uids, gids []IDMap) (*os.File, error) {
+	files, err := open(uids, gids, false, "user")
+	if err != nil {
+		return nil, err
+	}
+	return files[0], nil
+}
+
+// OpenWithMounts is [Open], and by the same call makes a mount namespace that
+// belongs to the user namespace: a copy of the calling thread's, in which nobody
+// inside may take off a mount or its properties one by one, or see what a mount
+// covers. Mounts that the caller adds to it later have no such locks. Lock the
+// goroutine to its thread first if threads differ.
+//
+// ENOSPC may also be the limit of mount namespaces
+// (/proc/sys/user/max_mnt_namespaces).
+func OpenWithMounts(uids, gids []IDMap) (user, mounts *os.File, err error) {
+	files, err := open(uids, gids, true, "user", "mnt")
+	if err != nil {
+		return nil, nil, err
+	}
+	return files[0], files[1], nil
+}
+
+// open makes the namespaces and opens those that are named.
+func open(uids, gids []IDMap, ownMounts bool, names ...string) ([]*os.File, error) {
 	uidMap, err := format(uids)
 	if err != nil {
 		return nil, fmt.Errorf("cannot map users: %w", err)
@@ -29,35 +53,44 @@ func Open(uids, gids []IDMap) (*os.File, error) {
 	// The holder dies with the thread that made it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	h, err := startHolder()
+	h, err := startHolder(ownMounts)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a user namespace: %w", err)
 	}
-	ns, err := h.namespace(uidMap, gidMap)
+	files, err := h.mapAndOpen(uidMap, gidMap, names)
 	if endErr := h.end(); endErr != nil {
 		err = errors.Join(err, endErr)
 	}
-	if err != nil && ns != nil {
-		ns.Close()
-		ns = nil
+	if err != nil {
+		closeAll(files)
+		return nil, err
 	}
-	return ns, err
+	return files, nil
 }
 
-// mapAndOpen gives the namespace of a process its maps and opens it.
-func mapAndOpen(pid int, uidMap, gidMap []byte) (*os.File, error) {
-	dir := "/proc/" + strconv.Itoa(pid)
-	if err := writeMap(dir+"/uid_map", uidMap); err != nil {
+// mapAndOpen gives the held user namespace its maps and opens the namespaces
+// that are named. What it returns with an error is to be closed, too.
+func (h *holder) mapAndOpen(uidMap, gidMap []byte, names []string) (files []*os.File, err error) {
+	if err := writeMap(h.proc()+"/uid_map", uidMap); err != nil {
 		return nil, err
 	}
-	if err := writeMap(dir+"/gid_map", gidMap); err != nil {
+	if err := writeMap(h.proc()+"/gid_map", gidMap); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(dir + "/ns/user")
-	if err != nil {
-		return nil, fmt.Errorf("cannot open user namespace: %w", err)
+	for _, name := range names {
+		f, err := h.open(name)
+		if err != nil {
+			return files, err
+		}
+		files = append(files, f)
 	}
-	return f, nil
+	return files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
 }
 
 // writeMap writes all lines in one write, as the kernel wants them.

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/mounts/kernel"
 	"tango/mounts/mountns"
 	"tango/shim/options"
@@ -34,11 +35,15 @@ func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
 	if err != nil {
 		return Lost{}, err
 	}
+	if err := fault.Point("cleanup.begin"); err != nil {
+		return Lost{}, err
+	}
 	root := stateRoot(bundle, namespace, opts)
 	if r, err := loadExit(bundle); err == nil && isGone(root, id) {
 		return r.lost(), nil // deleted in good order; containerd asks all the same
 	}
 	pid := 0
+	fault.Here("cleanup.load")
 	lc, err := libcontainer.Load(root, id)
 	switch {
 	case err == nil:
@@ -56,9 +61,11 @@ func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
 			destroyHalfMade(ctx, id, bundle, opts)
 		}
 	}
+	fault.Here("cleanup.state")
 	if err := os.RemoveAll(filepath.Join(root, id)); err != nil {
 		log.G(ctx).WithError(err).Warn("cannot remove the container's state")
 	}
+	fault.Here("cleanup.root")
 	releaseHostRoot(ctx, filepath.Join(bundle, "rootfs"))
 	if r, err := loadExit(bundle); err == nil {
 		return r.lost(), nil

@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/mounts/kernel"
 	"tango/rootfs"
 	"tango/shim/options"
@@ -126,14 +127,19 @@ func (c *Container) Start(ctx context.Context, started func(pid int)) error {
 	if err := c.startInit(ctx, state); err != nil {
 		return err
 	}
+	fault.Here("start.running")
 	c.init.move(state, Running)
 	started(c.init.Pid())
+	fault.Here("start.announced")
 	return nil
 }
 
 func (c *Container) startInit(ctx context.Context, state State) error {
 	if state == Restorable {
 		return c.startRestored(ctx)
+	}
+	if err := fault.Point("start.exec"); err != nil {
+		return err
 	}
 	if err := c.lc.Exec(); err != nil {
 		releaseFifo(filepath.Join(c.stateRoot(), c.ID, "exec.fifo"))
@@ -170,9 +176,11 @@ func (c *Container) initExited(exit Exit) {
 		}
 	}
 	<-c.idle
+	fault.Here("exit.save")
 	if err := saveExit(c.Bundle, c.init.Pid(), exit); err != nil {
 		log.L.WithError(err).WithField("id", c.ID).Error("failed to store exit status in bundle")
 	}
+	fault.Here("exit.saved")
 	c.init.finish(exit)
 }
 
@@ -180,6 +188,9 @@ func (c *Container) initExited(exit Exit) {
 // that a container which doesn't run is no error. As in runc, SIGKILL reaches
 // every process of a container that shares its PID namespace.
 func (c *Container) Kill(id string, sig uint32, all bool) error {
+	if err := fault.Point("kill.signal"); err != nil {
+		return err
+	}
 	p, err := c.Process(id)
 	if err != nil {
 		return err
@@ -235,6 +246,9 @@ func (c *Container) Resume() error {
 func (c *Container) change(op operation, to State, failed string, do func(*libcontainer.Container) error) error {
 	c.lifecycle.Lock()
 	defer c.lifecycle.Unlock()
+	if err := fault.Point("change.state"); err != nil {
+		return err
+	}
 	from := c.init.ownState()
 	if err := from.allows(op); err != nil {
 		return err
@@ -287,6 +301,9 @@ func (c *Container) Delete(ctx context.Context, id string) (*Process, error) {
 // destroy takes away what the container holds. A process that was created but
 // never started is killed first.
 func (c *Container) destroy(ctx context.Context) error {
+	if err := fault.Point("delete.begin"); err != nil {
+		return err
+	}
 	c.rt.children.begin() // poststop hooks
 	defer c.rt.children.end()
 	if c.init.ownState() == Created {
@@ -295,6 +312,7 @@ func (c *Container) destroy(ctx context.Context) error {
 			return fmt.Errorf("failed to delete task: %w", err)
 		}
 	}
+	fault.Here("delete.drain")
 	c.init.drain(ctx)
 	var errs []error
 	if c.lc != nil {
@@ -302,6 +320,7 @@ func (c *Container) destroy(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("failed to delete task: %w", err))
 		}
 	}
+	fault.Here("delete.root")
 	if err := c.releaseRoot(); err != nil {
 		errs = append(errs, fmt.Errorf("failed rootfs umount: %w", err))
 	}

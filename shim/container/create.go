@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer/configs"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"tango/mounts/fault"
 	"tango/rootfs"
 	"tango/shim/options"
 	"tango/shim/stdio"
@@ -67,20 +68,30 @@ func (r *Runtime) Create(ctx context.Context, req CreateRequest, created func(*C
 	}
 	c.init.gate.Lock()
 	defer c.init.gate.Unlock()
+	if err := fault.Point("create.watch"); err != nil {
+		return nil, err
+	}
 	if err := c.init.watch(p.Wait); err != nil {
 		return nil, err
 	}
 	created(c.Container)
+	fault.Here("create.announced")
 	r.watchOOM(c.Container)
 	return c.Container, nil
 }
 
 // prepare does everything that comes before the container's first process.
 func (c *creation) prepare(ctx context.Context) error {
+	if err := fault.Point("create.options"); err != nil {
+		return err
+	}
 	if err := options.Save(c.Bundle, c.opts); err != nil {
 		return err
 	}
 	var err error
+	if err = fault.Point("create.spec"); err != nil {
+		return err
+	}
 	if c.spec, err = loadSpec(c.Bundle); err != nil {
 		return createError(err)
 	}
@@ -106,6 +117,9 @@ func (c *creation) prepareRootfs(ctx context.Context) error {
 	if err := os.Mkdir(filepath.Join(c.Bundle, "rootfs"), 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
+	if err := fault.Point("create.rootfs"); err != nil {
+		return err
+	}
 	plan, err := rootfs.Parse(c.req.Rootfs)
 	if err != nil {
 		return err
@@ -118,7 +132,7 @@ func (c *creation) prepareRootfs(ctx context.Context) error {
 		return err
 	}
 	c.undo = append(c.undo, func() { _ = c.root.Close() })
-	return nil
+	return fault.Point("create.prepared")
 }
 
 func (c *creation) openIO(ctx context.Context) error {
@@ -131,7 +145,7 @@ func (c *creation) openIO(ctx context.Context) error {
 	}
 	c.init.adoptIO(io)
 	c.undo = append(c.undo, c.init.closeIO)
-	return nil
+	return fault.Point("create.streams")
 }
 
 // launch starts the container's first process, which then waits on the exec
@@ -143,6 +157,9 @@ func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
 	}
 	defer place.close()
 	c.undo = append(c.undo, place.undo)
+	if err := fault.Point("create.launch"); err != nil {
+		return nil, err
+	}
 	p, err := newProcess(c.spec.Process)
 	if err != nil {
 		return nil, createError(err)
@@ -165,7 +182,13 @@ func (c *creation) startFirst(p *libcontainer.Process) (err error) {
 		return err
 	}
 	c.undo = append(c.undo, func() { destroyForced(c.lc) })
-	return c.lc.Start(p)
+	if err := fault.Point("create.state"); err != nil {
+		return err
+	}
+	if err := c.lc.Start(p); err != nil {
+		return err
+	}
+	return fault.Point("create.started")
 }
 
 // rollBack undoes the steps in reverse. libcontainer leaves the pipes of a

@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/shim/stdio"
 )
 
@@ -25,6 +26,9 @@ type ExecRequest struct {
 // Exec adds a process to the container. It runs when StartExec says so.
 func (c *Container) Exec(req ExecRequest) (*Process, error) {
 	if err := c.init.ownState().allows(opExec); err != nil {
+		return nil, err
+	}
+	if err := fault.Point("exec.add"); err != nil {
 		return nil, err
 	}
 	var spec specs.Process
@@ -67,12 +71,16 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	}
 	p.move(Created, Running)
 	started(p.Pid())
+	fault.Here("exec.announced")
 	return nil
 }
 
 // startExec runs the process. Once it has streams it is tried only once: after an
 // error it counts as stopped, and only deleting it is left.
 func (p *Process) startExec(ctx context.Context) (retErr error) {
+	if err := fault.Point("exec.streams"); err != nil {
+		return err
+	}
 	io, err := stdio.Open(ctx, stdio.Config{
 		ContainerID: p.c.ID, ExecID: p.ID, Namespace: p.c.Namespace,
 		UID: p.c.opts.IOUID, GID: p.c.opts.IOGID, Spec: p.stdio,
@@ -87,6 +95,9 @@ func (p *Process) startExec(ctx context.Context) (retErr error) {
 			p.abandon()
 		}
 	}()
+	if retErr = fault.Point("exec.launch"); retErr != nil {
+		return retErr
+	}
 	lp, err := p.launch()
 	if err != nil {
 		return fmt.Errorf("OCI runtime exec failed: exec failed: %w", err)
@@ -101,6 +112,9 @@ func (p *Process) startExec(ctx context.Context) (retErr error) {
 
 // run connects a process that was launched. After an error nobody watches it.
 func (p *Process) run(ctx context.Context, lp *libcontainer.Process) error {
+	if err := fault.Point("exec.run"); err != nil {
+		return err
+	}
 	pid, err := lp.Pid()
 	if err != nil {
 		return err
@@ -111,6 +125,9 @@ func (p *Process) run(ctx context.Context, lp *libcontainer.Process) error {
 	p.mu.Lock()
 	p.lc, p.pid, p.spec = lp, pid, nil
 	p.mu.Unlock()
+	if err := fault.Point("exec.watch"); err != nil {
+		return err
+	}
 	return p.watch(lp.Wait)
 }
 
@@ -123,6 +140,9 @@ func (p *Process) launch() (*libcontainer.Process, error) {
 	}
 	lp, err := newProcess(p.spec)
 	if err != nil {
+		return nil, err
+	}
+	if err := fault.Point("exec.load"); err != nil {
 		return nil, err
 	}
 	lc, err := libcontainer.Load(p.c.stateRoot(), p.c.ID)
@@ -168,6 +188,9 @@ func (c *Container) deleteExec(ctx context.Context, p *Process) error {
 	p.gate.Lock()
 	defer p.gate.Unlock()
 	if err := p.ownState().allows(opDelete); err != nil {
+		return err
+	}
+	if err := fault.Point("exec.delete"); err != nil {
 		return err
 	}
 	if p.io != nil {

@@ -11,6 +11,8 @@ import (
 	oomv1 "github.com/containerd/containerd/v2/pkg/oom/v1"
 	"github.com/containerd/log"
 	"github.com/moby/sys/userns"
+
+	"tango/mounts/fault"
 )
 
 // oomWatchers reports when the kernel kills in a container for lack of memory:
@@ -46,6 +48,7 @@ func (w *oomWatchers) Publish(_ context.Context, _ string, event events.Event) e
 // soon as it starts. Trouble is logged; a container runs without being watched.
 func (r *Runtime) watchOOM(c *Container) {
 	logger := log.G(r.oom.ctx).WithField("container_id", c.ID)
+	fault.Here("oom.watch")
 	if err := c.openCgroup(); err != nil {
 		logger.WithError(err).Error("cannot open the container's cgroup")
 		return

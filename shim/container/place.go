@@ -2,23 +2,29 @@ package container
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/mounts/kernel"
 	"tango/mounts/mountns"
 )
 
 // place is where a container's root filesystem was attached.
 type place struct {
-	ns   *kernel.Namespace // nil: in the host's namespace
-	undo func()            // if the container doesn't come into being
+	held io.Closer // its namespaces; nil: in the host's
+	undo func()    // if the container doesn't come into being
 }
 
-// close gives up this process's hold of the namespace: from then on the
-// container's processes are what keeps it.
-func (p *place) close() { _ = p.ns.Close() }
+// close gives up this process's hold of the namespaces: from then on the
+// container's processes are what keeps them.
+func (p *place) close() {
+	if p.held != nil {
+		_ = p.held.Close()
+	}
+}
 
 // placeRootfs attaches the root filesystem at its bundle path, in a mount
 // namespace made for this container, and has config join that.
@@ -29,17 +35,29 @@ func (c *Container) placeRootfs(config *configs.Config) (*place, error) {
 	if !config.Namespaces.IsPrivate(configs.NEWNS) {
 		return c.placeOnHost(config)
 	}
-	ns, err := c.forkNamespace(config)
+	if err := fault.Point("place.fork"); err != nil {
+		return nil, err
+	}
+	p, err := c.forkNamespace(config)
 	if err != nil {
 		return nil, err
 	}
+	fault.Here("place.forked")
+	return p, nil
+}
+
+// joinPlace has config join a mount namespace of the host's.
+func joinPlace(config *configs.Config, ns *kernel.Namespace) *place {
 	joinMountNamespace(config, ns.Path())
-	return &place{ns: ns, undo: func() {}}, nil
+	return &place{held: ns, undo: func() {}}
 }
 
 func (c *Container) placeOnHost(config *configs.Config) (*place, error) {
 	if c.root == nil {
 		return &place{undo: func() {}}, nil
+	}
+	if err := fault.Point("place.host"); err != nil {
+		return nil, err
 	}
 	if err := c.root.Attach(config.Rootfs); err != nil {
 		return nil, err
@@ -61,30 +79,48 @@ func joinMountNamespace(config *configs.Config, path string) {
 
 // forkNamespace makes the container's mount namespace from the template, or from
 // the host's where hooks run in it that may need anything the host has.
-func (c *Container) forkNamespace(config *configs.Config) (*kernel.Namespace, error) {
+func (c *Container) forkNamespace(config *configs.Config) (*place, error) {
 	template := c.rt.lean(c.Bundle)
 	if template == nil || config.HasHook(configs.CreateContainer) {
-		return mountns.ForkHost(func() error { return c.attachRoot(config) })
+		ns, err := mountns.ForkHost(func() error { return c.attachRoot(config) })
+		if err != nil {
+			return nil, err
+		}
+		return joinPlace(config, ns), nil
 	}
 	staging, err := c.stageSources(template, config)
 	if err != nil {
 		return nil, err
 	}
 	defer staging.Close()
-	return template.Fork(func() error {
+	fill := func() error {
 		learnCgroups(config)
 		if err := staging.Attach(); err != nil {
 			return err
 		}
 		return c.attachRoot(config)
-	})
+	}
+	if c.canOwn(config, staging) {
+		return c.forkOwned(template, config, fill)
+	}
+	ns, err := template.Fork(fill)
+	if err != nil {
+		return nil, err
+	}
+	return joinPlace(config, ns), nil
 }
 
 func (c *Container) attachRoot(config *configs.Config) error {
 	if c.root == nil {
 		return nil // a directory of the host, named by the spec
 	}
+	if err := fault.Point("place.attach"); err != nil {
+		return err
+	}
 	if err := c.root.AttachInPlace(config.Rootfs); err != nil {
+		return err
+	}
+	if err := fault.Point("place.attached"); err != nil {
 		return err
 	}
 	return prepareDev(config)

@@ -36,6 +36,9 @@ func primeCgroupLock() (stop func()) {
 	return func() { close(done) }
 }
 
+// PrimeCgroups does so once, for a create that is still to come, and does not wait.
+func PrimeCgroups() { go rejoinOwnCgroup() }
+
 // rejoinOwnCgroup changes nothing. That it fails doesn't matter: the lock has been
 // taken by then, or it is no faster than it was.
 func rejoinOwnCgroup() {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/atomicfile"
+
+	"tango/mounts/fault"
 )
 
 // exitRecord is what the bundle remembers of the first process's end, for a
@@ -25,6 +27,9 @@ func (r exitRecord) lost() Lost {
 func exitPath(bundle string) string { return filepath.Join(bundle, "exit.json") }
 
 func saveExit(bundle string, pid int, exit Exit) error {
+	if err := fault.Point("exit.record"); err != nil {
+		return err
+	}
 	data, err := json.Marshal(exitRecord{Pid: pid, Status: exit.Status, At: exit.At})
 	if err != nil {
 		return err

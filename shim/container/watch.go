@@ -7,6 +7,8 @@ import (
 
 	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
+
+	"tango/mounts/fault"
 )
 
 // exitBySignal is added to the number of the signal that ended a process.
@@ -19,6 +21,9 @@ const exitBySignal = 128
 // Needs Linux 5.10 (PIDFD_NONBLOCK).
 func (p *Process) watch(reap func() (*os.ProcessState, error)) error {
 	pid := p.Pid()
+	if err := fault.Point("watch.pidfd"); err != nil {
+		return err
+	}
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return os.NewSyscallError("pidfd_open", err)
@@ -29,9 +34,11 @@ func (p *Process) watch(reap func() (*os.ProcessState, error)) error {
 		if err := awaitExit(pidfd); err != nil {
 			log.L.WithError(err).WithField("pid", pid).Error("cannot wait for a process")
 		}
+		fault.Here("watch.exit")
 		status := exitStatus(reap())
 		_ = pidfd.Close()
 		p.c.rt.children.disown(pid)
+		fault.Here("watch.reaped")
 		p.exited(Exit{Status: status, At: time.Now()})
 	}()
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/log"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"tango/mounts/fault"
 	"tango/shim/container"
 )
 
@@ -57,6 +58,7 @@ func (f *forwarder) run(ctx context.Context) {
 			return
 		}
 		for _, e := range batch {
+			fault.Here("events.publish")
 			if err := f.publisher.Publish(ctx, runtime.GetTopic(e), e); err != nil {
 				log.G(ctx).WithError(err).Error("post event")
 			}

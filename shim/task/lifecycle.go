@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"tango/mounts/fault"
 	"tango/rootfs"
 	"tango/shim/container"
 	"tango/shim/options"
@@ -24,6 +25,9 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		return nil, err
 	}
 	defer release()
+	if err := fault.Point("create.request"); err != nil {
+		return nil, errgrpc.ToGRPC(err)
+	}
 	req, err := createRequest(ctx, r)
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
@@ -45,6 +49,7 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
 	}
+	fault.Here("reply.create")
 	return &taskapi.CreateTaskResponse{Pid: uint32(c.Init().Pid())}, nil
 }
 
@@ -95,6 +100,7 @@ func (s *Service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
 	}
+	fault.Here("reply.start")
 	return resp, nil
 }
 
@@ -108,6 +114,7 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
 	}
+	fault.Here("delete.done")
 	exit := p.Exit()
 	resp := &taskapi.DeleteResponse{
 		Pid:        uint32(p.Pid()),
@@ -120,6 +127,7 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		s.mu.Unlock()
 		s.events.send(&eventtypes.TaskDelete{ContainerID: c.ID, Pid: resp.Pid, ExitStatus: resp.ExitStatus, ExitedAt: resp.ExitedAt})
 	}
+	fault.Here("reply.delete")
 	return resp, nil
 }
 
@@ -138,6 +146,7 @@ func (s *Service) Exec(_ context.Context, r *taskapi.ExecProcessRequest) (*empty
 		return nil, errgrpc.ToGRPC(err)
 	}
 	s.events.send(&eventtypes.TaskExecAdded{ContainerID: c.ID, ExecID: r.ExecID})
+	fault.Here("reply.exec")
 	return empty, nil
 }
 

@@ -41,7 +41,7 @@ type Machine struct {
 }
 
 // Write makes the machine's files in a directory of the test.
-func Write(t *testing.T, m Machine) topology.Roots {
+func Write(t testing.TB, m Machine) topology.Roots {
 	t.Helper()
 	root := t.TempDir()
 	files := map[string]string{
@@ -85,7 +85,7 @@ func addCPU(files map[string]string, dir string, cpu CPU) {
 	}
 }
 
-func write(t *testing.T, file, text string) {
+func write(t testing.TB, file, text string) {
 	t.Helper()
 	if text == "" {
 		return

@@ -45,6 +45,16 @@ func Open(runDir string) (*Executable, error) {
 	return &Executable{File: f, dir: dir}, nil
 }
 
+// Running returns the copy that this process itself runs from, which is listed in
+// registry.
+func Running(registry pidref.Dir) (*Executable, error) {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the sealed copy that runs: %w", err)
+	}
+	return &Executable{File: f, dir: registry}, nil
+}
+
 // Register lets later starts find the copy in the process pid, which executes it.
 func (e *Executable) Register(pid int) error {
 	if _, err := e.dir.Add(pid, "exe", e.File); err != nil {
