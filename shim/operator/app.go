@@ -26,7 +26,7 @@ func (e usageError) Error() string { return e.err.Error() }
 
 // Main runs the command, args[0] being its name, and returns the exit code: 0 if
 // all is well, 1 if something that matters is missing or the command failed, 2 if
-// it was called wrongly.
+// it was called wrongly, 3 if an install leaves steps to a person.
 func Main(args []string, stdout, stderr io.Writer) int {
 	err := command(thisHost, stdout, stderr).Run(context.Background(), args)
 	var usage usageError
@@ -35,6 +35,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return exitFine
 	case errors.Is(err, errMissing):
 		return exitMissing
+	case errors.Is(err, errSteps):
+		return exitSteps
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "tango: %v\nSee: tango help\n", err)
 		return exitUsage
@@ -52,9 +54,11 @@ func command(where func() host, stdout, stderr io.Writer) *cli.Command {
 		Usage:     "see and judge what containers start on",
 		Writer:    stdout,
 		ErrWriter: stderr,
-		Commands:  []*cli.Command{doctorCommand(where), versionCommand()},
-		Action:    unknownCommand,
-		Suggest:   true,
+		Commands: []*cli.Command{
+			doctorCommand(where), installCommand(where), uninstallCommand(where), versionCommand(),
+		},
+		Action:  unknownCommand,
+		Suggest: true,
 
 		OnUsageError:          usage,
 		EnableShellCompletion: true,

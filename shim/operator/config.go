@@ -42,6 +42,7 @@ type Runtime struct {
 type configFile struct {
 	Version int            `toml:"version"`
 	Imports []string       `toml:"imports"`
+	State   string         `toml:"state"`
 	Plugins map[string]any `toml:"plugins"`
 }
 

@@ -9,6 +9,9 @@ import (
 	"tango/mounts/topology"
 )
 
+// defaultConfig is where containerd reads its configuration unless it is told.
+const defaultConfig = "/etc/containerd/config.toml"
+
 // host says where to look.
 type host struct {
 	roots  topology.Roots
@@ -23,7 +26,7 @@ type host struct {
 func thisHost() host {
 	h := host{
 		roots:  topology.Roots{Sys: "/sys", Proc: "/proc"},
-		config: "/etc/containerd/config.toml",
+		config: defaultConfig,
 		path:   filepath.SplitList(os.Getenv("PATH")),
 		root:   os.Geteuid() == 0,
 		probe:  func() []Ability { return ask(kernel.All()) },
