@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tango/mounts/kernel"
+	"tango/mounts/mountns"
 	"tango/mounts/topology"
 )
 
@@ -376,35 +377,13 @@ func BenchmarkMove(b *testing.B) {
 	}
 }
 
-// leanNamespace is one with a tmpfs on the host's root.
-func leanNamespace(b *testing.B) (ns *kernel.Namespace) {
-	must(b, kernel.InNewThread(func() error {
-		root, err := kernel.OpenTree(nil, "/", kernel.TreeClone)
-		if err != nil {
-			return err
-		}
-		defer root.Close()
-		if err := kernel.UnshareNamespace(); err != nil {
-			return err
-		}
-		if err := kernel.SetPropagation("/", kernel.Private, true); err != nil {
-			return err
-		}
-		if err := root.Attach(nil, "/"); err != nil {
-			return err
-		}
-		if err := unix.Fchdir(root.Fd()); err != nil {
-			return err
-		}
-		if err := kernel.PivotRoot(".", "."); err != nil {
-			return err
-		}
-		if err := kernel.Unmount(".", kernel.UnmountDetach); err != nil {
-			return err
-		}
-		ns, err = kernel.CurrentNamespace()
-		return err
-	}))
+// leanNamespace is what containers' mount namespaces are made from.
+func leanNamespace(b *testing.B) *kernel.Namespace {
+	template, err := mountns.Open(b.TempDir(), b.TempDir())
+	must(b, err)
+	b.Cleanup(func() { must(b, template.Close()) })
+	ns, err := kernel.OpenNamespace(fmt.Sprintf("/proc/self/fd/%d", template.File().Fd()))
+	must(b, err)
 	b.Cleanup(func() { ns.Close() })
 	return ns
 }
