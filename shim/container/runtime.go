@@ -13,7 +13,7 @@ import (
 	"tango/mounts/mountns"
 	"tango/mounts/pidref"
 	"tango/rootfs"
-	"tango/shim/host"
+	"tango/shim/keeper"
 )
 
 // Events is told what containers do of themselves. Its methods must not block
@@ -32,7 +32,6 @@ type Shared struct {
 	// Executables lists who runs from this process's sealed binary; empty if
 	// this process doesn't.
 	Executables pidref.Dir
-	Relay       string // name of the host service's socket; may be empty
 }
 
 // Runtime runs the containers of one shim.
@@ -106,14 +105,14 @@ func (r *Runtime) lean(bundle string) *mountns.Template {
 	}
 	r.template = t
 	if r.shared.Executables != "" {
-		r.startService(t)
+		r.startKeeper(t)
 	}
 	return t
 }
 
-func (r *Runtime) startService(t *mountns.Template) {
-	config := host.Config{RunDir: r.shared.RunDir, Executables: r.shared.Executables, Namespaces: t.Registry(), Relay: r.shared.Relay}
-	if err := host.Start(config, t.File()); err != nil {
+func (r *Runtime) startKeeper(t *mountns.Template) {
+	registries := keeper.Registries{Executables: r.shared.Executables, Namespaces: t.Registry()}
+	if err := keeper.Start(registries, t.File()); err != nil {
 		log.L.WithError(err).Warn("the next shim will have to make what this one shares")
 	}
 }
