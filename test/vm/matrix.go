@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -95,9 +96,20 @@ func (m machine) choose(tests []job.Test) []job.Test {
 		if m.Core && t.Group == "integration" {
 			t.Args = append(slices.Clone(t.Args), "-test.run="+coreTests)
 		}
+		t.Env = append(slices.Clone(t.Env), paceOfTests()...)
 		chosen = append(chosen, t)
 	}
 	return chosen
+}
+
+// paceOfTests tells tests to be patient where CPUs are emulated, and Go to use no
+// more of them at once than the host has: one that spins there takes the core from
+// one that works.
+func paceOfTests() []string {
+	if kvm() {
+		return nil
+	}
+	return []string{"TANGO_TEST_PATIENCE=10", fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU())}
 }
 
 // runs says whether a machine runs a group.

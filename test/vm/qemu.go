@@ -108,10 +108,10 @@ func (g *guest) arguments() []string {
 }
 
 // commandLine is the kernel's: panics end the guest at once, warnings reach the
-// console, and nothing is spent on mitigations that an emulated CPU needs
-// not.
+// console, pressure is measured, and nothing is spent on mitigations that an
+// emulated CPU needs not.
 func (g *guest) commandLine() string {
-	words := []string{"console=ttyS0", "panic=-1", "oops=panic", "loglevel=5", "mitigations=off", "no_timer_check"}
+	words := []string{"console=ttyS0", "panic=-1", "oops=panic", "loglevel=5", "mitigations=off", "no_timer_check", "psi=1"}
 	if g.Systemd {
 		words = append(words, "audit=0", "systemd.show_status=false")
 		for _, unit := range maskedUnits {

@@ -22,6 +22,7 @@ type result struct {
 	Boot    float64           // seconds from the kernel's start to the first event
 	Seconds float64           // the guest's whole life
 	Groups  map[string]*tally // by group name
+	Claims  map[string]bool   `json:",omitempty"` // whether the kernel has it, by TestClaims' subtests
 	Checks  []string          // in which the machine is not what its row says
 	Kernel  []string          // complaints in the kernel's log
 	Problem string            // why the guest did not finish
@@ -114,7 +115,7 @@ func (r *result) readEvents(ctx context.Context, g *guest) bool {
 			running = ""
 			t := r.tally(g.payload.group[e.Package])
 			t.Seconds += e.Seconds
-			t.count(ctx, e.Package, output.Bytes(), e.Exit)
+			t.count(ctx, e.Package, output.Bytes(), e.Exit, r.noteClaim)
 		case job.Leak:
 			r.tally(g.payload.group[e.Package]).leak(e.Package, e.Text)
 		case job.Done:
@@ -124,7 +125,7 @@ func (r *result) readEvents(ctx context.Context, g *guest) bool {
 		}
 	}
 	if running != "" {
-		r.tally(g.payload.group[running]).count(ctx, running, output.Bytes(), -1)
+		r.tally(g.payload.group[running]).count(ctx, running, output.Bytes(), -1, r.noteClaim)
 	}
 	return done
 }
@@ -157,8 +158,9 @@ func (t *tally) fail(test, output string) {
 }
 
 // count adds the tests of one binary's output. A binary that failed without a
-// failed test (a panic, a time-out, a TestMain) is a failure by itself.
-func (t *tally) count(ctx context.Context, pkg string, output []byte, exit int) {
+// failed test (a panic, a time-out, a TestMain) is a failure by itself. note is
+// told what each test wrote.
+func (t *tally) count(ctx context.Context, pkg string, output []byte, exit int, note func(test, output string)) {
 	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-p", pkg)
 	cmd.Stdin = bytes.NewReader(output)
 	events, err := cmd.Output()
@@ -175,6 +177,7 @@ func (t *tally) count(ctx context.Context, pkg string, output []byte, exit int) 
 		}
 		outputs[e.Test] += e.Output
 		t.add(e.Action, pkg, e.Test, outputs[e.Test])
+		note(e.Test, outputs[e.Test])
 	}
 	if exit != 0 && t.Fail == before {
 		t.fail(fmt.Sprintf("%s: exit status %d", pkg, exit), tail(string(output), 60))

@@ -32,6 +32,7 @@ func conclude(w io.Writer, o options, p *payload, chosen []group, results []resu
 	}
 	printTable(w, chosen, results)
 	printWays(w, results)
+	printClaims(w, results)
 	fmt.Fprintf(w, "%d guests, %d failed, %.0f s; consoles are in %s\n", len(results), bad, took.Seconds(), o.logs)
 	if o.json != "" {
 		text, err := json.MarshalIndent(report{time.Now().Add(-took), took.Seconds(), results}, "", "\t")

@@ -28,10 +28,12 @@ func takeInventory() inventory {
 }
 
 // leaks names what is on the machine now and was not in the inventory. What is
-// on its way out gets a few seconds: the kernel ends processes in its own time.
+// on its way out gets some time: the kernel ends processes in its own time, and a
+// host service takes leave of those that it has started.
 func (before inventory) leaks() []string {
+	endServices()
 	var found []string
-	for range 50 {
+	for range 600 {
 		now := takeInventory()
 		found = slices.Concat(
 			added("mount", before.mounts, now.mounts),
@@ -44,6 +46,23 @@ func (before inventory) leaks() []string {
 	}
 	return found
 }
+
+// endServices asks tango's host services to end. One that stays, or that leaves
+// anything behind, is a leak.
+func endServices() {
+	dirs, _ := fs.Glob(proc.FS(), "[0-9]*")
+	for _, d := range dirs {
+		command, err := proc.ReadFile(d + "/cmdline")
+		words := strings.Split(string(command), "\x00")
+		pid, _ := strconv.Atoi(d)
+		if err == nil && len(words) > 1 && slices.Contains(services, words[1]) && strings.HasSuffix(words[0], "containerd-shim-tango-v2") {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+		}
+	}
+}
+
+// services are the shim's actions that outlive shims for a while.
+var services = []string{"service", "keep"}
 
 // restore takes leaked processes and mounts away, so that the next tests fail for
 // faults of their own only. A leaked mount that propagation has put below one of
@@ -130,9 +149,6 @@ func processNames() map[string]bool {
 			continue
 		}
 		line := strings.ReplaceAll(string(command), "\x00", " ")
-		if strings.Contains(line, "containerd-shim-tango-v2 keep ") {
-			continue // ends by itself half a minute after the last shim
-		}
 		names[fmt.Sprintf("%d %s", pid, line)] = true
 	}
 	return names
