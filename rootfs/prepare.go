@@ -153,6 +153,7 @@ func (p *Preparer) prepareOverlay(r *Rootfs, o overlay, s step) error {
 	r.parts = append(r.parts, made)
 	r.locked = r.locked || s.flags != 0
 	p.prepared[way].Add(1)
+	r.way = way
 	return nil
 }
 

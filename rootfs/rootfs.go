@@ -15,6 +15,7 @@ import (
 // Rootfs is a prepared root filesystem: detached mounts until it is attached.
 type Rootfs struct {
 	preparer *Preparer
+	way      Way  // of its last overlay; WayAuto if it has none
 	locked   bool // see NeedsLocks; fixed when prepared
 
 	mu       sync.Mutex
@@ -22,6 +23,9 @@ type Rootfs struct {
 	shares   []*lease[groupKey, *layerMount] // guarded by mu; empty once closed
 	mappings []*lease[string, *os.File]      // likewise
 }
+
+// Way is how its overlay is made; [WayAuto] if it has none.
+func (r *Rootfs) Way() Way { return r.way }
 
 // part is one mount of a root filesystem and its place below the root.
 type part struct {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"github.com/opencontainers/runc/libcontainer"
@@ -19,6 +20,8 @@ import (
 	"tango/mounts/kernel"
 	"tango/rootfs"
 	"tango/shim/options"
+	"tango/shim/rollout"
+	"tango/shim/telemetry"
 )
 
 // freezeTries was enough with the load at ten times the number of CPUs, where
@@ -37,9 +40,15 @@ type Container struct {
 	restore    *restore       // nil unless created from a checkpoint
 	root       *rootfs.Rootfs // nil if the spec names a directory of the host
 	onHost     string         // where root is attached in the host's namespace; "" mostly
+	stock      []mount.Mount  // of the root, if it was mounted as containerd does
 	sharesPIDs bool           // other processes than its own may be in its PID namespace
 	cgroup     cgroupHandle
 	pausing    atomic.Bool
+
+	rec *telemetry.Recorder // of the create
+	arm rollout.Decision    // settled by the create, as pod and way
+	pod string
+	way string
 
 	// lifecycle is held by what changes the first process's state from outside:
 	// start, delete, pause, resume, update, checkpoint.
@@ -124,7 +133,7 @@ func (c *Container) Start(ctx context.Context, started func(pid int)) error {
 	defer c.rt.children.end()
 	c.init.gate.Lock()
 	defer c.init.gate.Unlock()
-	if err := c.startInit(ctx, state); err != nil {
+	if err := c.startObservedInit(ctx, state); err != nil {
 		return err
 	}
 	fault.Here("start.running")
@@ -132,6 +141,14 @@ func (c *Container) Start(ctx context.Context, started func(pid int)) error {
 	started(c.init.Pid())
 	fault.Here("start.announced")
 	return nil
+}
+
+// startObservedInit is startInit with a record of it.
+func (c *Container) startObservedInit(ctx context.Context, state State) (err error) {
+	rec := c.observe(ctx, telemetry.OpStart)
+	defer func() { c.observed(rec, err) }()
+	defer rec.Phase("release")()
+	return c.startInit(ctx, state)
 }
 
 func (c *Container) startInit(ctx context.Context, state State) error {
@@ -295,12 +312,15 @@ func (c *Container) Delete(ctx context.Context, id string) (*Process, error) {
 	if err := p.ownState().allows(opDelete); err != nil {
 		return nil, err
 	}
-	return p, c.destroy(ctx)
+	rec := c.observe(ctx, telemetry.OpDelete)
+	err = c.destroy(ctx, rec)
+	c.observed(rec, err)
+	return p, err
 }
 
 // destroy takes away what the container holds. A process that was created but
 // never started is killed first.
-func (c *Container) destroy(ctx context.Context) error {
+func (c *Container) destroy(ctx context.Context, rec *telemetry.Recorder) error {
 	if err := fault.Point("delete.begin"); err != nil {
 		return err
 	}
@@ -313,7 +333,10 @@ func (c *Container) destroy(ctx context.Context) error {
 		}
 	}
 	fault.Here("delete.drain")
+	drained := rec.Phase("drain")
 	c.init.drain(ctx)
+	drained()
+	defer rec.Phase("remove")()
 	var errs []error
 	if c.lc != nil {
 		if err := c.lc.Destroy(); err != nil {
@@ -349,7 +372,7 @@ func (c *Container) dropExecs() {
 // releaseRoot gives the root filesystem back. Its mounts went with the
 // container's namespace; only what had to be attached on the host is left.
 func (c *Container) releaseRoot() error {
-	var errs []error
+	errs := []error{c.releaseStock()}
 	if c.onHost != "" {
 		errs = append(errs, kernel.Unmount(c.onHost, kernel.UnmountNoFollow))
 		c.onHost = ""

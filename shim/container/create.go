@@ -16,6 +16,7 @@ import (
 	"tango/rootfs"
 	"tango/shim/options"
 	"tango/shim/stdio"
+	"tango/shim/telemetry"
 )
 
 // CreateRequest is what a new container is made of.
@@ -45,6 +46,8 @@ type creation struct {
 // nothing of the container is left.
 func (r *Runtime) Create(ctx context.Context, req CreateRequest, created func(*Container)) (_ *Container, retErr error) {
 	c := &creation{Container: newContainer(r, req), req: req}
+	c.rec = c.observe(ctx, telemetry.OpCreate)
+	defer func() { c.observed(c.rec, retErr) }()
 	r.children.begin()
 	defer r.children.end()
 	defer func() {
@@ -88,18 +91,12 @@ func (c *creation) prepare(ctx context.Context) error {
 	if err := options.Save(c.Bundle, c.opts); err != nil {
 		return err
 	}
-	var err error
-	if err = fault.Point("create.spec"); err != nil {
+	if err := fault.Point("create.spec"); err != nil {
 		return err
 	}
-	if c.spec, err = loadSpec(c.Bundle); err != nil {
+	if err := c.readSpec(); err != nil {
 		return createError(err)
 	}
-	if c.config, err = newConfig(c.ID, c.Bundle, c.spec, c.opts); err != nil {
-		return createError(err)
-	}
-	spareMounts(c.config)
-	c.sharesPIDs = !c.config.Namespaces.IsPrivate(configs.NEWPID)
 	if err := c.prepareRootfs(ctx); err != nil {
 		return fmt.Errorf("failed to mount rootfs component: %w", err)
 	}
@@ -109,8 +106,26 @@ func (c *creation) prepare(ctx context.Context) error {
 	return nil
 }
 
+// readSpec reads what the container is to be, and settles how it is run.
+func (c *creation) readSpec() (err error) {
+	defer c.rec.Phase("spec")()
+	if c.spec, err = loadSpec(c.Bundle); err != nil {
+		return err
+	}
+	c.decide(c.spec.Annotations)
+	if c.config, err = newConfig(c.ID, c.Bundle, c.spec, c.opts); err != nil {
+		return err
+	}
+	if !c.arm.Stock() {
+		spareMounts(c.config)
+	}
+	c.sharesPIDs = !c.config.Namespaces.IsPrivate(configs.NEWPID)
+	return nil
+}
+
 // prepareRootfs makes the root filesystem, attached to nothing yet.
 func (c *creation) prepareRootfs(ctx context.Context) error {
+	defer c.rec.Phase("rootfs")()
 	if len(c.req.Rootfs) == 0 {
 		return nil
 	}
@@ -124,7 +139,12 @@ func (c *creation) prepareRootfs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	preparer, err := c.rt.preparer(c.opts.Way)
+	c.rec.Count("layers", int64(plan.Layers()))
+	if c.arm.Stock() {
+		c.settleWay(wayStock)
+		return nil
+	}
+	preparer, err := c.rt.preparer(c.rootfsWay())
 	if err != nil {
 		return err
 	}
@@ -132,10 +152,12 @@ func (c *creation) prepareRootfs(ctx context.Context) error {
 		return err
 	}
 	c.undo = append(c.undo, func() { _ = c.root.Close() })
+	c.settleWay(c.root.Way().String())
 	return fault.Point("create.prepared")
 }
 
 func (c *creation) openIO(ctx context.Context) error {
+	defer c.rec.Phase("streams")()
 	io, err := stdio.Open(ctx, stdio.Config{
 		ContainerID: c.ID, Namespace: c.Namespace,
 		UID: c.opts.IOUID, GID: c.opts.IOGID, Spec: c.req.Stdio,
@@ -151,7 +173,7 @@ func (c *creation) openIO(ctx context.Context) error {
 // launch starts the container's first process, which then waits on the exec
 // fifo, in a mount namespace that has everything in place.
 func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
-	place, err := c.placeRootfs(c.config)
+	place, err := c.place()
 	if err != nil {
 		return nil, fmt.Errorf("failed to mount rootfs component: %w", err)
 	}
@@ -177,7 +199,17 @@ func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
 	return p, err
 }
 
+// place puts the root filesystem where the container finds it.
+func (c *creation) place() (*place, error) {
+	defer c.rec.Phase("place")()
+	if c.arm.Stock() {
+		return c.placeStock(c.config)
+	}
+	return c.placeRootfs(c.config)
+}
+
 func (c *creation) startFirst(p *libcontainer.Process) (err error) {
+	defer c.rec.Phase("init")()
 	if c.lc, err = libcontainer.Create(c.stateRoot(), c.ID, c.config); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"tango/mounts/fault"
 	"tango/shim/stdio"
+	"tango/shim/telemetry"
 )
 
 // ExecRequest is what an additional process is made of.
@@ -65,7 +66,7 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	c.rt.children.begin()
 	defer c.rt.children.end()
 	defer primeCgroupLock()()
-	if err := p.startExec(ctx); err != nil {
+	if err := c.startObserved(ctx, p); err != nil {
 		c.execEnded()
 		return err
 	}
@@ -75,9 +76,18 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	return nil
 }
 
+// startObserved is startExec with a record of it.
+func (c *Container) startObserved(ctx context.Context, p *Process) (err error) {
+	rec := c.observe(ctx, telemetry.OpExec)
+	rec.Edit(func(r *telemetry.Record) { r.Exec = p.ID })
+	defer func() { c.observed(rec, err) }()
+	return p.startExec(ctx, rec)
+}
+
 // startExec runs the process. Once it has streams it is tried only once: after an
 // error it counts as stopped, and only deleting it is left.
-func (p *Process) startExec(ctx context.Context) (retErr error) {
+func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) (retErr error) {
+	opened := rec.Phase("streams")
 	if err := fault.Point("exec.streams"); err != nil {
 		return err
 	}
@@ -85,6 +95,7 @@ func (p *Process) startExec(ctx context.Context) (retErr error) {
 		ContainerID: p.c.ID, ExecID: p.ID, Namespace: p.c.Namespace,
 		UID: p.c.opts.IOUID, GID: p.c.opts.IOGID, Spec: p.stdio,
 	})
+	opened()
 	if err != nil {
 		return fmt.Errorf("failed to create init process I/O: %w", err)
 	}
@@ -98,7 +109,9 @@ func (p *Process) startExec(ctx context.Context) (retErr error) {
 	if retErr = fault.Point("exec.launch"); retErr != nil {
 		return retErr
 	}
+	launched := rec.Phase("init")
 	lp, err := p.launch()
+	launched()
 	if err != nil {
 		return fmt.Errorf("OCI runtime exec failed: exec failed: %w", err)
 	}

@@ -80,7 +80,7 @@ func joinMountNamespace(config *configs.Config, path string) {
 // forkNamespace makes the container's mount namespace from the template, or from
 // the host's where hooks run in it that may need anything the host has.
 func (c *Container) forkNamespace(config *configs.Config) (*place, error) {
-	template := c.rt.lean(c.Bundle)
+	template := c.template()
 	if template == nil || config.HasHook(configs.CreateContainer) {
 		ns, err := mountns.ForkHost(func() error { return c.attachRoot(config) })
 		if err != nil {
@@ -110,7 +110,18 @@ func (c *Container) forkNamespace(config *configs.Config) (*place, error) {
 	return joinPlace(config, ns), nil
 }
 
+// template is what the namespace starts from; nil is the host's.
+func (c *Container) template() *mountns.Template {
+	defer c.rec.Phase("template")()
+	t := c.rt.lean(c.Bundle)
+	if t == nil {
+		c.rec.Count("fallback.template", 1)
+	}
+	return t
+}
+
 func (c *Container) attachRoot(config *configs.Config) error {
+	defer c.rec.Phase("attach")()
 	if c.root == nil {
 		return nil // a directory of the host, named by the spec
 	}
@@ -129,6 +140,7 @@ func (c *Container) attachRoot(config *configs.Config) error {
 // stageSources takes along what the container's bind mounts are made from, and
 // its root if that is a directory of the host, and has config find them.
 func (c *Container) stageSources(t *mountns.Template, config *configs.Config) (*mountns.Staging, error) {
+	defer c.rec.Phase("stage")()
 	var sources []mountns.Source
 	var paths []*string
 	for _, m := range config.Mounts {

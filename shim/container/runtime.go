@@ -14,6 +14,7 @@ import (
 	"tango/mounts/pidref"
 	"tango/rootfs"
 	"tango/shim/keeper"
+	"tango/shim/telemetry"
 )
 
 // Events is told what containers do of themselves. Its methods must not block
@@ -40,6 +41,8 @@ type Runtime struct {
 	events   Events
 	children *children
 	oom      *oomWatchers
+	sender   *telemetry.Sender
+	calls    mountCalls
 
 	mu       sync.Mutex // guards the following, made when first needed
 	rootfs   *rootfs.Preparer
@@ -51,6 +54,8 @@ type Runtime struct {
 func NewRuntime(ctx context.Context, shared Shared, events Events) *Runtime {
 	r := &Runtime{shared: shared, events: events, children: newChildren()}
 	r.oom = newOOMWatchers(ctx, events)
+	r.sender = telemetry.NewSender(shared.RunDir)
+	r.calls.observe()
 	go r.children.reapOrphans(ctx)
 	return r
 }
@@ -58,6 +63,7 @@ func NewRuntime(ctx context.Context, shared Shared, events Events) *Runtime {
 // Close gives up what the runtime shares with other shims. No container of it
 // may exist any more.
 func (r *Runtime) Close() error {
+	r.sender.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var errs []error
