@@ -93,7 +93,7 @@ test: test-unit test-integration ## all tests (as root): units, then containers 
 test-unit: root deps ## tests of the packages, on the real kernel
 	$(call say,unit tests)
 	@$(GO) test -tags '$(TAGS)' $(TESTFLAGS) ./...
-	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/...
+	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/... ./lockwait/...
 
 .PHONY: test-integration
 test-integration: root build tools ## tests of whole containers (RUNTIME=runc: against the stock shim)
@@ -123,6 +123,12 @@ ifneq ($(wildcard test/bench/*.go),)
 .PHONY: bench
 bench: root build tools ## measure tango against the stock shim, interleaved
 	@cd test && $(GO) run ./bench $(RUNFLAGS)
+endif
+
+ifneq ($(wildcard test/lockwait/*.go),)
+.PHONY: lockwait
+lockwait: root build tools ## who waits for the mount locks, and how long, while containers start and end
+	@cd test && $(GO) run ./lockwait $(RUNFLAGS)
 endif
 
 ifneq ($(wildcard test/vm/*.go),)

@@ -57,9 +57,6 @@ type burst struct {
 	Beside string `json:"beside,omitempty"` // what another program has written about the same burst
 }
 
-// phaseNames name the parts of a burst.
-var phaseNames = [3]string{"starts", "kill+delete", "afterwards"}
-
 // phase is the part of the burst that a moment lies in.
 func (t times) phase(at time.Duration) int {
 	switch {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -114,6 +115,9 @@ func (b *bed) startBystander() (*bystander, error) {
 	}
 	s := &bystander{cmd: exec.Command(self, "-"+openFlag, file)}
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, os.Stderr
+	// A session of its own, as a service has: else the scheduler counts it with
+	// containerd and what that starts (sched_autogroup, sched(7)).
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if s.end, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}

@@ -55,7 +55,9 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	if s.json != "" {
-		return r.save(s.json)
+		if err := r.save(s.json); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.check(s.atMost)
 }

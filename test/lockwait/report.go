@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tango/test/machine"
+	"tango/test/stats"
 )
 
 // report is all that a run has measured.
@@ -70,4 +71,15 @@ func (r *report) save(path string) error {
 		return fmt.Errorf("cannot write the report: %w", err)
 	}
 	return os.WriteFile(path, append(data, '\n'), 0o644)
+}
+
+// check fails if tango's waits are more than a share of the stock shim's, unless
+// that is 0.
+func (r *report) check(atMost float64) error {
+	values := r.values(func(b *burst) float64 { return b.Mount.Total })
+	a, b := stats.QuantileOf(values[tango], 0.5), stats.QuantileOf(values[stock], 0.5)
+	if atMost > 0 && a > atMost*b {
+		return fmt.Errorf("tango has waited %.0f ms for mount locks, the stock shim %.0f ms: more than %.2f of it", a, b, atMost)
+	}
+	return nil
 }

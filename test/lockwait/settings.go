@@ -18,6 +18,7 @@ type settings struct {
 	plain       bool          // no user namespaces
 	bystander   bool          // also open files
 	beside      string        // program that records the same bursts
+	atMost      float64       // ratio of the waits, tango/stock, above which the run fails; 0: none
 	json        string
 
 	open string // in the bystander's process: the file to open
@@ -35,6 +36,7 @@ func parseSettings(args []string) (settings, error) {
 	fs.BoolVar(&s.plain, "plain", false, "without user namespaces")
 	fs.BoolVar(&s.bystander, "bystander", false, "also open a file every millisecond, and show how long that took")
 	fs.StringVar(&s.beside, "beside", "", "let this `program` record, too: it is called with a command, and has to run for as long as that does, as perf record would; its output is shown")
+	fs.Float64Var(&s.atMost, "at-most", 0, "fail if tango's waits are more than this `share` of the stock shim's (default: don't)")
 	fs.StringVar(&s.json, "json", "", "write what was measured to this `file`")
 	fs.StringVar(&s.open, openFlag, "", "not for people: be the bystander, and open this `file`")
 	if err := fs.Parse(args); err != nil {

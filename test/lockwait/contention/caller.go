@@ -2,6 +2,7 @@ package contention
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func IsMountClass(caller string) bool { return mountClass.MatchString(caller) }
 
 // entries are the functions through which user programs enter the kernel: what
 // comes before them in a stack is the same for all.
-var entries = []string{"do_syscall_64", "entry_SYSCALL_64_after_hwframe", "el0_svc", "ret_from_fork", "ret_from_fork_asm"}
+var entries = []string{"x64_sys_call", "do_syscall_64", "entry_SYSCALL_64_after_hwframe", "el0_svc", "ret_from_fork", "ret_from_fork_asm"}
 
 // Path is the way from the lock out to the system call, without the functions of
 // locks and of the system call's entry.
@@ -43,19 +44,10 @@ func (s *Symbols) Path(w Wait) string {
 		if s.inLock(ip) {
 			continue
 		}
-		if isEntry(name) {
+		if slices.Contains(entries, name) {
 			break
 		}
 		names = append(names, name)
 	}
 	return strings.Join(names, " < ")
-}
-
-func isEntry(name string) bool {
-	for _, e := range entries {
-		if name == e {
-			return true
-		}
-	}
-	return false
 }
