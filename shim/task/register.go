@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/containerd/ttrpc"
+
+	"tango/shim/telemetry"
 )
 
 // Versions 2 and 3 of the Task API have the same messages under two names.
@@ -43,6 +45,17 @@ func method[Req, Resp any](call func(context.Context, *Req) (*Resp, error)) ttrp
 		if err := unmarshal(req); err != nil {
 			return nil, err
 		}
-		return call(ctx, req)
+		return call(traced(ctx), req)
 	}
+}
+
+// traced takes over the trace that the request is part of, if containerd's tracing
+// is on (package otelttrpc puts W3C's header into the metadata).
+func traced(ctx context.Context) context.Context {
+	if md, ok := ttrpc.GetMetadata(ctx); ok {
+		if header, ok := md.Get("traceparent"); ok && len(header) > 0 {
+			return telemetry.WithTrace(ctx, header[0])
+		}
+	}
+	return ctx
 }
