@@ -20,8 +20,6 @@ type Config struct {
 	// HighWater and Settle are those of the lanes, see [LaneConfig].
 	HighWater int
 	Settle    time.Duration
-
-	freshThreads bool
 }
 
 func (c Config) withDefaults() Config {

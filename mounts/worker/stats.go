@@ -37,8 +37,8 @@ func (c *counters) ended(class Class, ran bool) {
 	}
 }
 
-// WorkerStats are what one node's worker did since it was started.
-type WorkerStats struct {
+// NodeStats are what one node's worker did since it was started.
+type NodeStats struct {
 	Node     int           `json:"node"`
 	Queued   int           `json:"queued"` // now
 	Batches  uint64        `json:"batches"`
@@ -54,14 +54,14 @@ type WorkerStats struct {
 
 // Stats are what [Workers] did since they were started.
 type Stats struct {
-	Workers []WorkerStats `json:"workers"`
-	Turn    TurnStats     `json:"turn"`
-	Leases  uint64        `json:"leases"`  // given
-	Expired uint64        `json:"expired"` // of these, by time
+	Nodes   []NodeStats `json:"nodes"`
+	Turn    TurnStats   `json:"turn"`
+	Leases  uint64      `json:"leases"`  // given
+	Expired uint64      `json:"expired"` // of these, by time
 }
 
-func (c *counters) stats() WorkerStats {
-	return WorkerStats{
+func (c *counters) stats() NodeStats {
+	return NodeStats{
 		Batches: c.batches.Load(), Largest: c.largest.Load(), Dropped: c.dropped.Load(),
 		Built: c.jobs[Build].Load(), Attached: c.jobs[Attach].Load(), Detached: c.jobs[Detach].Load(),
 		Waited: time.Duration(c.wait.Load()), Longest: time.Duration(c.longest.Load()),

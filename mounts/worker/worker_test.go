@@ -217,38 +217,33 @@ func threadNamespace(t *testing.T) string {
 	return link
 }
 
-// TestMovesBack: after a job that moves, the thread is where it was, in both ways
-// of doing that.
+// TestMovesBack: after a job that moves, the thread is where it was.
 func TestMovesBack(t *testing.T) {
-	for _, fresh := range []bool{false, true} {
-		t.Run(fmt.Sprintf("fresh=%t", fresh), func(t *testing.T) {
-			w, release := oneWorker(t, workerConfig{fresh: fresh})
-			release()
-			before := threadNamespace(t)
-			var inside string
-			must(t, w.Do(patient(t), Job{Moves: true, Run: func() error {
-				if err := kernel.UnshareNamespace(); err != nil {
-					return err
-				}
-				inside = threadNamespace(t)
-				return unix.Chdir("/proc")
-			}}))
-			if inside == before || inside == "" {
-				t.Errorf("the job ran in %s", inside)
-			}
-			must(t, w.Do(patient(t), Job{Run: func() error {
-				if now := threadNamespace(t); now != before {
-					t.Errorf("the thread is in %s, and was in %s", now, before)
-				}
-				if dir, err := unix.Getwd(); err != nil || (dir != "/" && !fresh) {
-					t.Errorf("the thread is in directory %s: %v", dir, err)
-				}
-				return nil
-			}}))
-			if now := threadNamespace(t); now != before {
-				t.Errorf("the test's thread is in %s", now)
-			}
-		})
+	w, release := oneWorker(t, workerConfig{})
+	release()
+	before := threadNamespace(t)
+	var inside string
+	must(t, w.Do(patient(t), Job{Moves: true, Run: func() error {
+		if err := kernel.UnshareNamespace(); err != nil {
+			return err
+		}
+		inside = threadNamespace(t)
+		return unix.Chdir("/proc")
+	}}))
+	if inside == before || inside == "" {
+		t.Errorf("the job ran in %s", inside)
+	}
+	must(t, w.Do(patient(t), Job{Run: func() error {
+		if now := threadNamespace(t); now != before {
+			t.Errorf("the thread is in %s, and was in %s", now, before)
+		}
+		if dir, err := unix.Getwd(); err != nil || dir != "/" {
+			t.Errorf("the thread is in directory %s: %v", dir, err)
+		}
+		return nil
+	}}))
+	if now := threadNamespace(t); now != before {
+		t.Errorf("the test's thread is in %s", now)
 	}
 }
 
@@ -345,28 +340,28 @@ func TestPinFails(t *testing.T) {
 // is thrown away. They take turns, since machines have moods.
 func BenchmarkMove(b *testing.B) {
 	lean := leanNamespace(b)
-	var workers [2]*Worker
-	for i := range workers {
-		w, err := startWorker(workerConfig{queue: 16, items: 16, span: 1e6, fresh: i == 1}, &activity{})
-		must(b, err)
-		defer w.Close()
-		workers[i] = w
+	w, err := startWorker(workerConfig{queue: 16, items: 16, span: 1e6}, &activity{})
+	must(b, err)
+	defer w.Close()
+	var made *kernel.Namespace
+	fork := func() (err error) {
+		if err = lean.Enter(); err != nil {
+			return err
+		}
+		if err = kernel.UnshareNamespace(); err != nil {
+			return err
+		}
+		made, err = kernel.CurrentNamespace()
+		return err
 	}
 	var took [2][]time.Duration
 	for b.Loop() {
-		for i, w := range workers {
-			var made *kernel.Namespace
+		for i, job := range []Job{
+			{Moves: true, Run: fork},
+			{Run: func() error { return kernel.InNewThread(fork) }},
+		} {
 			begin := time.Now()
-			must(b, w.Do(context.Background(), Job{Moves: true, Run: func() (err error) {
-				if err = lean.Enter(); err != nil {
-					return err
-				}
-				if err = kernel.UnshareNamespace(); err != nil {
-					return err
-				}
-				made, err = kernel.CurrentNamespace()
-				return err
-			}}))
+			must(b, w.Do(context.Background(), job))
 			took[i] = append(took[i], time.Since(begin))
 			must(b, made.Close())
 		}

@@ -63,7 +63,7 @@ func (w *Workers) openStation(index int, n topology.Node, pinned bool, c Config)
 		cpus = topology.CPUSet{}
 	}
 	worker, err := startWorker(workerConfig{
-		cpus: cpus, turn: w.turn, index: index, queue: c.Queue, items: c.BatchItems, span: c.BatchTime, fresh: c.freshThreads,
+		cpus: cpus, turn: w.turn, index: index, queue: c.Queue, items: c.BatchItems, span: c.BatchTime,
 	}, w.activity)
 	if err != nil {
 		return station{}, err
@@ -120,7 +120,7 @@ func (w *Workers) Stats() Stats {
 	for _, st := range w.stations {
 		one := st.worker.counters.stats()
 		one.Node, one.Queued, one.Lane = int(st.node), len(st.worker.queue), st.lane.Stats()
-		s.Workers = append(s.Workers, one)
+		s.Nodes = append(s.Nodes, one)
 	}
 	return s
 }

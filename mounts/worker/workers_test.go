@@ -43,7 +43,7 @@ func TestNodes(t *testing.T) {
 	}
 	all.Wait()
 	s := w.Stats()
-	for _, one := range s.Workers {
+	for _, one := range s.Nodes {
 		if one.Built != 50 {
 			t.Errorf("counted %+v", one)
 		}
