@@ -15,9 +15,9 @@ const (
 // RuntimeNames are the short names of the runtimes, as flags take them.
 var RuntimeNames = map[string]string{"runc": Stock, "tango": Tango}
 
-// runtimeOptions are the options of a runtime that keep its state inside the
+// RuntimeOptions are the options of a runtime that keep its state inside the
 // node's directory. Both runtimes take runc's.
-func (n *Node) runtimeOptions(runtime string) (*options.Options, error) {
+func (n *Node) RuntimeOptions(runtime string) (*options.Options, error) {
 	o := &options.Options{Root: n.path("run/runtime")}
 	if runtime == Stock {
 		runc, err := tool(n.bin, "runc")

@@ -60,7 +60,7 @@ func (n *Node) fill(ctx context.Context, s Spec) (Spec, error) {
 		}
 	}
 	if s.Options == nil {
-		s.Options, err = n.runtimeOptions(s.Runtime)
+		s.Options, err = n.RuntimeOptions(s.Runtime)
 	}
 	return s, err
 }

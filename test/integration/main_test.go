@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -54,6 +55,17 @@ func runToEnd(t *testing.T, h *harness.Harness, s harness.Spec) string {
 
 // edit is a change of the OCI spec as the only one.
 func edit(change func(*oci.Spec)) []oci.SpecOpts { return []oci.SpecOpts{harness.Edit(change)} }
+
+// runtimeOptions are the runtime's usual options with a change.
+func runtimeOptions(t *testing.T, h *harness.Harness, change func(*options.Options)) *options.Options {
+	t.Helper()
+	o, err := h.RuntimeOptions(harness.Runtime(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(o)
+	return o
+}
 
 // bind is a bind mount in the OCI spec.
 func bind(source, target string, options ...string) specs.Mount {
