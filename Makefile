@@ -93,7 +93,7 @@ test: test-unit test-integration ## all tests (as root): units, then containers 
 test-unit: root deps ## tests of the packages, on the real kernel
 	$(call say,unit tests)
 	@$(GO) test -tags '$(TAGS)' $(TESTFLAGS) ./...
-	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/... ./lockwait/...
+	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/... ./figures/... ./lockwait/...
 
 .PHONY: test-integration
 test-integration: root build tools ## tests of whole containers (RUNTIME=runc: against the stock shim)
@@ -134,7 +134,8 @@ endif
 ifneq ($(wildcard test/vm/*.go),)
 .PHONY: matrix
 matrix: root build tools ## the tests on several kernels in virtual machines (KERNEL=6.12, NODES=4: one of them)
-	@test/vm/provision.sh host
+	@test/vm/provision.sh host vagrant
+	@cd test && $(GO) run ./vm vagrant
 	@cd test && $(GO) run ./vm $(if $(KERNEL),-kernel $(KERNEL)) $(if $(NODES),-nodes $(NODES)) $(RUNFLAGS)
 endif
 

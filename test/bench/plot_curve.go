@@ -9,12 +9,13 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"tango/test/figures"
 	"tango/test/stats"
 )
 
 // curvePicture shows create+start over layers and over the host's mounts.
-func (r *report) curvePicture() (*picture, error) {
-	p := &picture{name: "curves", height: 380 * px}
+func (r *report) curvePicture() (*figures.Picture, error) {
+	p := &figures.Picture{Name: "curves", Height: 380 * figures.Px}
 	for _, c := range []struct{ group, title, x string }{
 		{"layers", "More layers", "layers of the image"},
 		{"mounts", "More mounts on the host", "mounts on the host"},
@@ -27,9 +28,9 @@ func (r *report) curvePicture() (*picture, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.panels = append(p.panels, panel)
+		p.Panels = append(p.Panels, panel)
 	}
-	if p.panels == nil {
+	if p.Panels == nil {
 		return nil, nil
 	}
 	return p, nil
@@ -37,8 +38,8 @@ func (r *report) curvePicture() (*picture, error) {
 
 // curve draws the medians of both sides over X, and the band from p10 to p90.
 func curve(title, x string, rows []row) (*plot.Plot, error) {
-	panel := newPanel(title, x, "create + start, ms")
-	addGrid(panel, false)
+	panel := figures.NewPanel(title, x, "create + start, ms")
+	figures.AddGrid(panel, false)
 	panel.X.Tick.Marker = measuredTicks(rows)
 	for _, s := range []side{stock, tango} {
 		var medians, band plotter.XYs
@@ -54,7 +55,7 @@ func curve(title, x string, rows []row) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	panel.Add(key{}, lastValues(rows))
+	panel.Add(figures.Key{Labels: sideLabels[:], Colors: sideColors[:]}, lastValues(rows))
 	panel.X.Min, panel.Y.Min = 0, 0
 	panel.X.Max *= 1.16 // room for the values
 	panel.Y.Max *= 1.25 // room for the key
@@ -86,8 +87,8 @@ func addCurve(panel *plot.Plot, s side, medians, band plotter.XYs) error {
 	if err != nil {
 		return err
 	}
-	lines.LineStyle = line(sideColors[s], 2.5*px)
-	points.GlyphStyle = draw.GlyphStyle{Color: sideColors[s], Radius: 4 * px, Shape: draw.CircleGlyph{}}
+	lines.LineStyle = figures.Line(sideColors[s], 2.5*figures.Px)
+	points.GlyphStyle = draw.GlyphStyle{Color: sideColors[s], Radius: 4 * figures.Px, Shape: draw.CircleGlyph{}}
 	panel.Add(spread, lines, points)
 	return nil
 }
@@ -109,7 +110,7 @@ func measuredTicks(rows []row) plot.ConstantTicks {
 	for _, line := range rows {
 		tick := plot.Tick{Value: float64(line.X)}
 		if tick.Value-last >= least {
-			tick.Label = tickLabel(tick.Value)
+			tick.Label = figures.TickLabel(tick.Value)
 			last = tick.Value
 		}
 		ticks = append(ticks, tick)

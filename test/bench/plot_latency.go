@@ -9,19 +9,20 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"tango/test/figures"
 	"tango/test/stats"
 )
 
 // latencyPicture shows how create+start is distributed, one at a time and in
 // bursts.
-func (r *report) latencyPicture() (*picture, error) {
-	p := &picture{name: "latency", height: 380 * px}
+func (r *report) latencyPicture() (*figures.Picture, error) {
+	p := &figures.Picture{Name: "latency", Height: 380 * figures.Px}
 	if start := r.find("start"); start != nil {
 		panel, err := distribution("One at a time", both{start.Tango.Samples, start.Stock.Samples})
 		if err != nil {
 			return nil, err
 		}
-		p.panels = append(p.panels, panel)
+		p.Panels = append(p.Panels, panel)
 	}
 	if len(r.Burst[tango]) > 0 {
 		title := fmt.Sprintf("Burst of %d, %d at a time", r.Sizes.Burst, r.Sizes.Concurrency)
@@ -29,9 +30,9 @@ func (r *report) latencyPicture() (*picture, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.panels = append(p.panels, panel)
+		p.Panels = append(p.Panels, panel)
 	}
-	if p.panels == nil {
+	if p.Panels == nil {
 		return nil, nil
 	}
 	return p, nil
@@ -39,8 +40,8 @@ func (r *report) latencyPicture() (*picture, error) {
 
 // distribution draws what share of the samples was at most so large.
 func distribution(title string, samples both) (*plot.Plot, error) {
-	panel := newPanel(title, "create + start, ms (up to p99)", "share of containers, %")
-	addGrid(panel, true)
+	panel := figures.NewPanel(title, "create + start, ms (up to p99)", "share of containers, %")
+	figures.AddGrid(panel, true)
 	medians := [2]float64{stats.QuantileOf(samples[tango], 0.5), stats.QuantileOf(samples[stock], 0.5)}
 	faster := tango
 	if medians[stock] < medians[tango] {
@@ -53,7 +54,7 @@ func distribution(title string, samples both) (*plot.Plot, error) {
 			return nil, err
 		}
 		steps.StepStyle = plotter.PostStep
-		steps.LineStyle = line(sideColors[s], 2.5*px)
+		steps.LineStyle = figures.Line(sideColors[s], 2.5*figures.Px)
 		panel.Add(steps, &marker{at: medians[s], side: s, leftwards: s == faster})
 	}
 	// Adding has widened the range to all samples. It is to begin with 0, to leave
@@ -83,11 +84,11 @@ type marker struct {
 func (m *marker) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	at := vg.Point{X: x(m.at), Y: y(50)}
-	c.DrawGlyph(draw.GlyphStyle{Color: sideColors[m.side], Radius: 4.5 * px, Shape: draw.CircleGlyph{}}, at)
+	c.DrawGlyph(draw.GlyphStyle{Color: sideColors[m.side], Radius: 4.5 * figures.Px, Shape: draw.CircleGlyph{}}, at)
 	// The curve only rises: to its left there is room above, to its right below.
-	name, value := 27*px, 9*px
+	name, value := 27*figures.Px, 9*figures.Px
 	if !m.leftwards {
-		name, value = -9*px, -27*px
+		name, value = -9*figures.Px, -27*figures.Px
 	}
 	write(c, at.Add(vg.Point{Y: name}), m.side, m.leftwards, sideLabels[m.side])
 	write(c, at.Add(vg.Point{Y: value}), m.side, m.leftwards, stats.Number(m.at)+" ms")

@@ -10,12 +10,13 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"tango/test/figures"
 	"tango/test/stats"
 )
 
 const (
 	// barPitch is the height that a bar of the ratios takes with the gap to the next.
-	barPitch = 28 * px
+	barPitch = 28 * figures.Px
 	// widest is the largest ratio that is drawn to scale.
 	widest = 2.0
 	// columns is the share of the panel's width that numbers take, not bars.
@@ -23,7 +24,7 @@ const (
 )
 
 // ratioPicture shows all ratios as bars with their intervals.
-func (r *report) ratioPicture() (*picture, error) {
+func (r *report) ratioPicture() (*figures.Picture, error) {
 	var rows []row
 	end := 1.1
 	for _, line := range r.Rows {
@@ -36,10 +37,10 @@ func (r *report) ratioPicture() (*picture, error) {
 	if rows == nil {
 		return nil, nil
 	}
-	panel := newPanel("tango compared with containerd-shim-runc-v2 and runc: shorter is better", "ratio of medians, with 95 % interval", "")
+	panel := figures.NewPanel("tango compared with containerd-shim-runc-v2 and runc: shorter is better", "ratio of medians, with 95 % interval", "")
 	panel.Y.LineStyle.Width, panel.Y.Tick.Length = 0, 0
 	panel.X.LineStyle.Width = 0
-	panel.X.Tick.Marker = plot.ConstantTicks(roundTicks{}.Ticks(0, end))
+	panel.X.Tick.Marker = plot.ConstantTicks(figures.RoundTicks{}.Ticks(0, end))
 	panel.Add(&scale{end: end, rows: len(rows)})
 	var names plot.ConstantTicks
 	for i, line := range rows {
@@ -47,10 +48,10 @@ func (r *report) ratioPicture() (*picture, error) {
 		names = append(names, plot.Tick{Value: at, Label: rowName(line)})
 		panel.Add(&bar{at: at, end: end, row: line})
 	}
-	panel.Y.Tick.Marker, panel.Y.Tick.Label.Color = names, ink
+	panel.Y.Tick.Marker, panel.Y.Tick.Label.Color = names, figures.Ink
 	panel.X.Min, panel.X.Max = 0, end/(1-columns)
 	panel.Y.Min, panel.Y.Max = -0.5, float64(len(rows))+0.3
-	return &picture{name: "ratios", height: 95*px + barPitch*vg.Length(len(rows)+1), panels: []*plot.Plot{panel}}, nil
+	return &figures.Picture{Name: "ratios", Height: 95*figures.Px + barPitch*vg.Length(len(rows)+1), Panels: []*plot.Plot{panel}}, nil
 }
 
 // between reports whether a row is one of a curve's that is neither its first
@@ -80,17 +81,17 @@ type scale struct {
 func (s *scale) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	top := y(float64(s.rows) - 0.4)
-	for _, tick := range (roundTicks{}).Ticks(0, s.end) {
-		c.StrokeLine2(line(rule, px), x(tick.Value), c.Min.Y, x(tick.Value), top)
+	for _, tick := range (figures.RoundTicks{}).Ticks(0, s.end) {
+		c.StrokeLine2(figures.Line(figures.Rule, figures.Px), x(tick.Value), c.Min.Y, x(tick.Value), top)
 	}
-	equal := line(sideColors[stock], 2*px)
-	equal.Dashes = []vg.Length{5 * px, 4 * px}
+	equal := figures.Line(sideColors[stock], 2*figures.Px)
+	equal.Dashes = []vg.Length{5 * figures.Px, 4 * figures.Px}
 	c.StrokeLine2(equal, x(1), c.Min.Y, x(1), top)
 	head := y(float64(s.rows) - 0.1)
-	centered := style(12*px, faded)
+	centered := figures.Style(12*figures.Px, figures.Faded)
 	centered.XAlign = draw.XCenter
-	put(c, centered, vg.Point{X: x(1), Y: head}, "equal")
-	cells(c, x(s.end), head, [3]string{"ratio", sideLabels[tango], sideLabels[stock]}, [3]text.Style{style(12*px, faded), bold(sideColors[tango]), bold(sideColors[stock])}, "")
+	figures.Put(c, centered, vg.Point{X: x(1), Y: head}, "equal")
+	cells(c, x(s.end), head, [3]string{"ratio", sideLabels[tango], sideLabels[stock]}, [3]text.Style{figures.Style(12*figures.Px, figures.Faded), figures.Bold(sideColors[tango]), figures.Bold(sideColors[stock])}, "")
 }
 
 // bar is one ratio.
@@ -109,7 +110,7 @@ func (b *bar) Plot(c draw.Canvas, p *plot.Plot) {
 		{X: x(0), Y: middle - half}, {X: to(ratio.Value), Y: middle - half},
 		{X: to(ratio.Value), Y: middle + half}, {X: x(0), Y: middle + half},
 	})
-	whisker, hook := line(ink, 1.5*px), 0.15*barPitch
+	whisker, hook := figures.Line(figures.Ink, 1.5*figures.Px), 0.15*barPitch
 	c.StrokeLine2(whisker, to(ratio.Low), middle, to(ratio.High), middle)
 	for _, end := range []float64{ratio.Low, ratio.High} {
 		if end <= b.end {
@@ -121,16 +122,16 @@ func (b *bar) Plot(c draw.Canvas, p *plot.Plot) {
 		note += ", " + b.row.Verdict
 	}
 	numbers := [3]string{fmt.Sprintf("%.2f", ratio.Value), stats.Number(b.row.Tango.Median), stats.Number(b.row.Stock.Median)}
-	cells(c, x(b.end), middle, numbers, [3]text.Style{bold(ink), style(13*px, ink), style(13*px, ink)}, note)
+	cells(c, x(b.end), middle, numbers, [3]text.Style{figures.Bold(figures.Ink), figures.Style(13*figures.Px, figures.Ink), figures.Style(13*figures.Px, figures.Ink)}, note)
 }
 
 // cells writes a line of the columns to the right of the scale.
 func cells(c draw.Canvas, left, middle vg.Length, numbers [3]string, styles [3]text.Style, note string) {
-	for i, right := range []vg.Length{44 * px, 96 * px, 164 * px} {
+	for i, right := range []vg.Length{44 * figures.Px, 96 * figures.Px, 164 * figures.Px} {
 		styles[i].XAlign = draw.XRight
-		put(c, styles[i], vg.Point{X: left + right, Y: middle}, numbers[i])
+		figures.Put(c, styles[i], vg.Point{X: left + right, Y: middle}, numbers[i])
 	}
-	put(c, style(12*px, faded), vg.Point{X: left + 171*px, Y: middle}, note)
+	figures.Put(c, figures.Style(12*figures.Px, figures.Faded), vg.Point{X: left + 171*figures.Px, Y: middle}, note)
 }
 
 // color tells a conclusion from a bar without.
@@ -141,6 +142,6 @@ func (b *bar) color() color.Color {
 	case "worse":
 		return worse
 	default:
-		return doubtful
+		return figures.Doubtful
 	}
 }

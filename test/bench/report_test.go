@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"tango/test/figures"
 	"tango/test/machine"
 )
 
@@ -95,7 +96,7 @@ func TestPictures(t *testing.T) {
 		picture, err := png.Decode(f)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
-		} else if width := picture.Bounds().Dx(); width != pictureWidth*dotsPerInch/96 {
+		} else if width := picture.Bounds().Dx(); width != 2*figures.Width {
 			t.Errorf("%s has %d dots in a row", name, width)
 		}
 		svg, err := os.ReadFile(filepath.Join(dir, name+".svg"))
