@@ -62,13 +62,13 @@ func (o *Owned) fill(f func() error) error {
 	if err := o.Mounts.Enter(); err != nil {
 		return err
 	}
-	if err := fault.Point("fork.fill"); err != nil {
+	if err := fault.Point("owned.fill"); err != nil {
 		return err
 	}
 	if err := f(); err != nil {
 		return err
 	}
-	return fault.Point("fork.hold")
+	return fault.Point("owned.hold")
 }
 
 // UserPath is a path by which other processes of the same PID namespace reach
