@@ -56,18 +56,28 @@ func hasDotDot(p string) bool {
 
 // prepareBind copies the source's mount. The copy is private: what the container
 // mounts in its root must not appear in the snapshot's directory on the host.
+// Owners are mapped in all of a recursive copy. Other properties are the topmost
+// mount's alone, as mount(8) has it for rbind.
 func (p *Preparer) prepareBind(r *Rootfs, b bind, s step) (*kernel.Mount, error) {
-	how := kernel.TreeClone
-	if b.recursive {
-		how |= kernel.TreeRecursive
+	m, err := p.cloneBind(r, b, s)
+	if err != nil {
+		return nil, fmt.Errorf("cannot bind %q: %w", b.source, err)
 	}
-	m, err := kernel.OpenTree(nil, b.source, how)
+	return m, nil
+}
+
+func (p *Preparer) cloneBind(r *Rootfs, b bind, s step) (*kernel.Mount, error) {
+	attrs := s.flags.attrs()
+	if !b.recursive || attrs == 0 {
+		return p.cloneTree(r, b.source, attrs, b.recursive, s.mapping)
+	}
+	m, err := p.cloneTree(r, b.source, 0, true, s.mapping)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.change(r, m, s.flags.attrs(), b.recursive, s.mapping); err != nil {
+	if err := m.SetAttr(attrs, 0, false); err != nil {
 		p.freeLater(func() { m.Close() })
-		return nil, fmt.Errorf("cannot bind %q: %w", b.source, err)
+		return nil, err
 	}
 	return m, nil
 }

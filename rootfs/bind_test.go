@@ -89,7 +89,7 @@ func TestBindSubmounts(t *testing.T) {
 		how    string
 		marker bool
 	}{{"rbind", true}, {"bind", false}} {
-		for _, options := range [][]string{nil} {
+		for _, options := range [][]string{nil, mapped[:2:2]} {
 			source, target := t.TempDir(), t.TempDir()
 			sub, other := filepath.Join(source, "sub"), t.TempDir()
 			builder{t, other}.file("marker", "below", 0o644, 0)

@@ -42,6 +42,24 @@ func mountClass(calls []string) []string {
 	})
 }
 
+// asHere is a log of calls as this kernel has it: one call clones and changes, or
+// two do (kernel.CloneTree).
+func asHere(calls []string) []string {
+	if kernel.OpenTreeAttr.Probe() != nil {
+		return calls
+	}
+	var here []string
+	for i, op := range calls {
+		switch {
+		case op == "open_tree" && i+1 < len(calls) && calls[i+1] == "mount_setattr":
+			here = append(here, "open_tree_attr")
+		case op != "mount_setattr":
+			here = append(here, op)
+		}
+	}
+	return here
+}
+
 // manyLayers makes an overlay of n layers, and fills the topmost.
 func manyLayers(t *testing.T, n int, options ...string) Mount {
 	t.Helper()
@@ -95,8 +113,8 @@ func TestCallsDoNotDependOnLayers(t *testing.T) {
 					return err
 				})
 				got := slices.DeleteFunc(mountClass(append(prepared, attached...)), isFreeing)
-				if !slices.Equal(got, c.want) {
-					t.Errorf("got  %v\nwant %v", got, c.want)
+				if want := asHere(c.want); !slices.Equal(got, want) {
+					t.Errorf("got  %v\nwant %v", got, want)
 				}
 			})
 		}

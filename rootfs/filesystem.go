@@ -85,7 +85,8 @@ func (p *Preparer) prepareFilesystem(r *Rootfs, f filesystem, s step) (*kernel.M
 	if err != nil || s.mapping.empty() {
 		return m, err
 	}
-	if err := p.change(r, m, 0, false, s.mapping); err != nil {
+	change := kernel.Change{Propagation: kernel.Private}
+	if err := p.withOwners(r, &change, s.mapping, func() error { return m.Change(change) }); err != nil {
 		p.freeLater(func() { m.Close() })
 		return nil, err
 	}

@@ -227,17 +227,8 @@ func (r *reach) close() {
 
 // mountLayers makes the mount that a group shares. It is private, so that what
 // the host mounts below the directory does not follow.
-func (p *Preparer) mountLayers(r *Rootfs, dir string, mapping Mapping, staged bool) (_ *layerMount, retErr error) {
-	m, err := kernel.OpenTree(nil, dir, kernel.TreeClone)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if retErr != nil {
-			p.freeLater(func() { m.Close() })
-		}
-	}()
-	err = p.change(r, m, kernel.AttrReadOnly, false, mapping)
+func (p *Preparer) mountLayers(r *Rootfs, dir string, mapping Mapping, staged bool) (*layerMount, error) {
+	m, err := p.cloneTree(r, dir, kernel.AttrReadOnly, false, mapping)
 	if err != nil {
 		return nil, fmt.Errorf("cannot share layers below %q: %w", dir, err)
 	}
@@ -248,7 +239,11 @@ func (p *Preparer) mountLayers(r *Rootfs, dir string, mapping Mapping, staged bo
 			return err
 		})
 	}
-	return l, err
+	if err != nil {
+		p.freeLater(func() { m.Close() })
+		return nil, err
+	}
+	return l, nil
 }
 
 // freeLayerMount gives a shared mount back to the kernel.

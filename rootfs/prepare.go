@@ -168,42 +168,45 @@ func (p *Preparer) makeOverlay(r *Rootfs, o overlay, s step, way Way) (*kernel.M
 	}
 }
 
-// change sets properties of a detached mount and makes it private, and has it
-// show owners by the mapping, unless that is empty. The mapping's namespace is
-// kept for as long as r.
-func (p *Preparer) change(r *Rootfs, m *kernel.Mount, attrs kernel.MountAttr, recursive bool, mapping Mapping) error {
-	switch {
-	case !mapping.empty():
-		err := p.idMap(r, m, attrs, mapping)
-		if err != nil {
-			return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
-		}
-		if !recursive {
-			return nil // private by the same call
-		}
-	case attrs != 0:
-		if err := m.SetAttr(attrs, 0, false); err != nil {
-			return err
-		}
-	}
-	return m.SetPropagation(kernel.Private, recursive)
+// cloneTree copies a mount, detached and private, with these properties, and has
+// the copy show owners by the mapping, unless that is empty. Recursive takes along
+// what is mounted below, and treats it the same.
+func (p *Preparer) cloneTree(r *Rootfs, path string, attrs kernel.MountAttr, recursive bool, mapping Mapping) (m *kernel.Mount, _ error) {
+	change := kernel.Change{Set: attrs, Propagation: kernel.Private, Recursive: recursive}
+	err := p.withOwners(r, &change, mapping, func() (err error) {
+		m, err = kernel.CloneTree(nil, path, change)
+		return err
+	})
+	return m, err
 }
 
-func (p *Preparer) idMap(r *Rootfs, m *kernel.Mount, attrs kernel.MountAttr, mapping Mapping) error {
-	ns, err := p.userns.acquire(mapping.String(), func() (*os.File, error) {
+// withOwners adds the mapping to a change and makes it. The mapping's user
+// namespace is kept for as long as r.
+func (p *Preparer) withOwners(r *Rootfs, change *kernel.Change, mapping Mapping, apply func() error) error {
+	if mapping.empty() {
+		return apply()
+	}
+	ns, err := p.userNamespace(mapping)
+	if err == nil {
+		r.mappings = append(r.mappings, ns)
+		change.Users = ns.value
+		if err = fault.Point("rootfs.idmap"); err == nil {
+			err = apply()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot map ids by uidmap %q and gidmap %q: %w", formatMap(mapping.UIDs), formatMap(mapping.GIDs), err)
+	}
+	return nil
+}
+
+func (p *Preparer) userNamespace(mapping Mapping) (*lease[string, *os.File], error) {
+	return p.userns.acquire(mapping.String(), func() (*os.File, error) {
 		if err := fault.Point("rootfs.userns"); err != nil {
 			return nil, err
 		}
 		return userns.Open(mapping.UIDs, mapping.GIDs)
 	})
-	if err != nil {
-		return err
-	}
-	r.mappings = append(r.mappings, ns)
-	if err := fault.Point("rootfs.idmap"); err != nil {
-		return err
-	}
-	return m.IDMap(ns.value, attrs)
 }
 
 // Stats are what a [Preparer] holds and did.

@@ -27,7 +27,7 @@ var (
 	// FSMountNamespace: fsmount makes a mount namespace of one filesystem.
 	FSMountNamespace = &Feature{Name: "FSMOUNT_NAMESPACE", Since: "7.1", Source: "5e8969bd1927", probe: probeFSMountNamespace}
 	// IDMappedMounts: mount_setattr knows MOUNT_ATTR_IDMAP. Whether a given
-	// filesystem does is another question, which [Mount.IDMap] answers.
+	// filesystem does is another question, which [Mount.Change] answers.
 	IDMappedMounts = &Feature{Name: "id-mapped mounts", Since: "5.12", Source: "9caccd41541a", probe: probeIDMappedMounts}
 	// TmpfsIDMap: mounts of tmpfs can be id-mapped.
 	TmpfsIDMap = &Feature{Name: "id-mapped tmpfs", Since: "6.3", Source: "7a80e5b8c6fa", probe: probeTmpfsIDMap}

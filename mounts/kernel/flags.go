@@ -19,7 +19,7 @@ const (
 	AttrNoDev       MountAttr = unix.MOUNT_ATTR_NODEV
 	AttrNoExec      MountAttr = unix.MOUNT_ATTR_NOEXEC
 	AttrNoDirAtime  MountAttr = unix.MOUNT_ATTR_NODIRATIME
-	AttrIDMap       MountAttr = unix.MOUNT_ATTR_IDMAP       // Linux 5.12; set by [Mount.IDMap]
+	AttrIDMap       MountAttr = unix.MOUNT_ATTR_IDMAP       // Linux 5.12; set by [Change.Users]
 	AttrNoSymFollow MountAttr = unix.MOUNT_ATTR_NOSYMFOLLOW // Linux 5.14
 
 	// AttrAtime masks the access time field, whose values follow.

@@ -1,10 +1,6 @@
 package kernel
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // noSuchPath exists nowhere, with or without a mounted /proc: a call that gets
 // as far as looking it up has accepted all its other arguments.
@@ -22,14 +18,8 @@ func probeIDMappedMounts() error {
 
 // probeOpenTreeAttr opens nothing.
 func probeOpenTreeAttr() error {
-	path, err := unix.BytePtrFromString(noSuchPath)
-	if err != nil {
-		return err
-	}
-	dir := unix.AT_FDCWD
-	_, _, errno := unix.Syscall6(unix.SYS_OPEN_TREE_ATTR, uintptr(dir),
-		uintptr(unsafe.Pointer(path)), unix.O_CLOEXEC, 0, 0, 0)
-	return verdict(errnoOrNil(errno), []error{unix.ENOENT}, []error{unix.ENOSYS})
+	_, err := openTreeAttr(unix.AT_FDCWD, noSuchPath, treeCloexec, &unix.MountAttr{})
+	return verdict(err, []error{unix.ENOENT}, []error{unix.ENOSYS})
 }
 
 // probeStatMount gives no request.

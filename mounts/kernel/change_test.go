@@ -114,6 +114,78 @@ func TestIDMap(t *testing.T) {
 	}
 }
 
+// cloners are the ways of [CloneTree] that this kernel has.
+func cloners(t *testing.T) map[string]func(*os.File, string, Change) (*Mount, error) {
+	t.Helper()
+	ways := map[string]func(*os.File, string, Change) (*Mount, error){"two calls": cloneThenChange}
+	if err := OpenTreeAttr.Probe(); err == nil {
+		ways["one call"] = cloneAtOnce
+	} else {
+		t.Log("NOT TESTED on this kernel: open_tree_attr")
+	}
+	return ways
+}
+
+// TestCloneTree clones, alone and with what is mounted below, and has everything
+// changed by the same token.
+func TestCloneTree(t *testing.T) {
+	needs(t, TmpfsIDMap)
+	dir := mkdirs(t, private(t), "at")
+	must(t, newTmpfs(t).Attach(nil, dir))
+	must(t, newTmpfs(t).Attach(nil, mkdirs(t, dir, "sub")))
+	users := newUserns(t, 100000)
+	for name, cloneTree := range cloners(t) {
+		for _, recursive := range []bool{false, true} {
+			m, err := cloneTree(nil, dir, Change{Set: AttrReadOnly, Propagation: Private, Users: users, Recursive: recursive})
+			if err != nil {
+				t.Fatalf("%s, recursive %v: %v", name, recursive, err)
+			}
+			failedErrno(t, unix.Mkdirat(m.Fd(), "x", 0o755), unix.EROFS)
+			if got := ownerOf(t, m, "."); got != 100000 {
+				t.Errorf("%s, recursive %v: the root belongs to %d", name, recursive, got)
+			}
+			sub := got(m.Resolve("sub", unix.O_PATH))(t)
+			shown := unix.Mkdirat(int(sub.Fd()), "x", 0o755) == unix.EROFS && ownerOf(t, m, "sub") == 100000
+			if !shown {
+				t.Errorf("%s, recursive %v: what is mounted below, or its place, is not changed", name, recursive)
+			}
+			must(t, sub.Close())
+			must(t, m.Close())
+		}
+	}
+}
+
+func ownerOf(t *testing.T, m *Mount, name string) uint32 {
+	t.Helper()
+	var st unix.Stat_t
+	must(t, unix.Fstatat(m.Fd(), name, &st, 0))
+	return st.Uid
+}
+
+// TestCloneTreeFails leaves nothing behind, whichever part of it fails.
+func TestCloneTreeFails(t *testing.T) {
+	checkDescriptors(t)
+	dir := mkdirs(t, private(t), "at")
+	must(t, newTmpfs(t).Attach(nil, dir))
+	for name, cloneTree := range cloners(t) {
+		for _, c := range []struct {
+			path   string
+			change Change
+			want   unix.Errno
+		}{
+			{dir + "/none", Change{Propagation: Private}, unix.ENOENT},
+			{dir, Change{Propagation: Private | Shared}, unix.EINVAL},
+			{"/proc", Change{Set: AttrReadOnly, Propagation: Private, Users: newUserns(t, 100000)}, unix.EINVAL},
+		} {
+			m, err := cloneTree(nil, c.path, c.change)
+			if m != nil {
+				t.Errorf("%s: got a mount of %s", name, c.path)
+			}
+			failed(t, err, c.want)
+		}
+	}
+}
+
 func TestIDMapNeedsAUserNamespace(t *testing.T) {
 	checkDescriptors(t)
 	m := newTmpfs(t)
