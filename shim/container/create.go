@@ -116,6 +116,7 @@ func (c *creation) readSpec() (err error) {
 	if c.config, err = newConfig(c.ID, c.Bundle, c.spec, c.opts); err != nil {
 		return err
 	}
+	c.config.Labels = append(c.config.Labels, armLabel+"="+c.arm.Arm)
 	if !c.arm.Stock() {
 		spareMounts(c.config)
 	}

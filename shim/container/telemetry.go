@@ -16,6 +16,10 @@ import (
 	"tango/shim/telemetry"
 )
 
+// armLabel is the label, in libcontainer's state and so an annotation in what hooks
+// are told, that carries the container's arm.
+const armLabel = "io.tango.arm"
+
 // observe begins the record of an operation of the container.
 func (c *Container) observe(ctx context.Context, op string) *telemetry.Recorder {
 	arm := c.arm
