@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // keyring signs everything that is downloaded: kernels and the guests' disk.
@@ -57,7 +58,10 @@ func newApt(ctx context.Context, dir, mirror string, fresh bool) (*apt, error) {
 	if err := os.WriteFile(dir+"/sources.list.new", []byte(sources.String()), 0o644); err != nil {
 		return nil, err
 	}
-	if err := run(ctx, dir, "apt-get", append(a.options, "-oDir::Etc::sourcelist="+dir+"/sources.list.new", "update")...); err != nil {
+	err := again(ctx, func() error {
+		return run(ctx, dir, "apt-get", append(a.options, "-oDir::Etc::sourcelist="+dir+"/sources.list.new", "update")...)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return a, os.Rename(dir+"/sources.list.new", dir+"/sources.list")
@@ -141,7 +145,7 @@ func (a *apt) fetch(ctx context.Context, packages []string, version, dir, root s
 	for _, p := range packages {
 		args = append(args, p+"="+version)
 	}
-	if err := run(ctx, dir, "apt-get", args...); err != nil {
+	if err := again(ctx, func() error { return run(ctx, dir, "apt-get", args...) }); err != nil {
 		return err
 	}
 	files, err := filepath.Glob(dir + "/*.deb")
@@ -154,6 +158,23 @@ func (a *apt) fetch(ctx context.Context, packages []string, version, dir, root s
 		}
 	}
 	return nil
+}
+
+// again tries what downloads up to four times: mirrors have bad minutes.
+func again(ctx context.Context, download func() error) error {
+	for _, pause := range []time.Duration{5 * time.Second, 20 * time.Second, time.Minute} {
+		err := download()
+		if err == nil {
+			return nil
+		}
+		fmt.Fprintf(os.Stderr, "vm: trying again in %v: %v\n", pause, err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+	return download()
 }
 
 // run runs a program in dir; its output is part of the error where it fails.

@@ -53,7 +53,12 @@ func diskKey() []byte {
 
 // bootstrap makes a minimal Debian in root and runs steps of provision.sh in it.
 func bootstrap(ctx context.Context, o options, root string, steps ...string) error {
-	err := run(ctx, "/", "unshare", "--mount", "debootstrap", "--variant=minbase", "--keyring="+keyring, o.guest, root, o.mirror)
+	err := again(ctx, func() error {
+		if err := os.RemoveAll(root); err != nil {
+			return err
+		}
+		return run(ctx, "/", "unshare", "--mount", "debootstrap", "--variant=minbase", "--keyring="+keyring, o.guest, root, o.mirror)
+	})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ type group struct {
 	Args    []string      // arguments of the test binaries
 	Timeout time.Duration // of each package's tests, on an emulated CPU
 	Short   bool          // part of the subset that every commit runs
+	Few     string        // the tests that the subset runs of it, for -test.run; "" is all
 }
 
 // tags are the Makefile's TAGS.
@@ -22,6 +23,9 @@ const tags = "seccomp no_grpc netgo osusergo"
 // earlier: this only ends tests that go on forever.
 const testLimit = 45 * time.Minute
 
+// fewTests are one container's life, cgroup limits, mounts and user namespaces.
+const fewTests = "^(TestLifeCycle|TestLimits|TestMemoryEvents|TestMemoryNodes|TestMemoryPolicy|TestBind|TestUserNS)$"
+
 // groups are all test groups; a new one is a line here. Tests find the binaries
 // of the repository's bin directory in $TANGO_BIN and in $PATH, their package's
 // testdata directory in the working directory, and the guest's name in
@@ -29,8 +33,8 @@ const testLimit = 45 * time.Minute
 var groups = []group{
 	{Name: "mounts", Module: ".", Pattern: "./mounts/...", Tags: tags, Timeout: testLimit, Short: true},
 	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Tags: tags, Timeout: testLimit, Short: true},
-	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: tags, Timeout: testLimit, Short: true},
-	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: testLimit},
+	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: tags, Timeout: testLimit},
+	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: testLimit, Short: true, Few: fewTests},
 }
 
 // binaries are copied from the repository's bin directory to one directory of the

@@ -15,27 +15,28 @@ type machine struct {
 	Why    string
 	Short  bool     // part of the subset that every commit runs
 	Groups []string // names of the test groups to run; nil is all
-	Core   bool     // of integration only coreTests, since an emulated containerd is slow
+	Run    string   // the integration tests to run, for -test.run; "" is all
 	Append string   // more of the kernel's command line
 }
 
 // coreTests are the integration tests of what differs between kernels and kinds
 // of machine: cgroups, user namespaces, mounts. The oldest and the newest kernel
-// run all the others as well.
-const coreTests = "^(TestLifeCycle|TestExecProcess|TestPauseResume|TestPids|TestLimits|TestUpdate|TestStats|TestOOM|TestBind|TestPropagationOut|TestUserNS|TestUserNSMounts|TestPod|TestSystemdCgroup)$"
+// run all the others as well, since an emulated containerd is slow.
+const coreTests = "^(TestLifeCycle|TestExecProcess|TestPauseResume|TestPids|TestLimits|TestUpdate|TestStats|TestOOM|TestBind|TestPropagationOut|TestUserNS|TestUserNSMounts|TestPod|TestSystemdCgroup|TestMemory.*|TestPressure|TestUnified.*|TestOnlyUnified|TestCPUsOfANode|TestAppArmor.*)$"
+
+// nodeTests are those of what NUMA nodes are to a container.
+const nodeTests = "^(TestLifeCycle|TestLimits|TestMemory.*|TestCPUsOfANode)$"
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
 func machines() []machine {
 	var all []machine
 	for i, k := range kernels {
-		outer := i == 0 || i == len(kernels)-1
-		all = append(all, machine{
-			Machine: plain(k.Version),
-			Why:     "a kernel of Debian's " + k.Suite,
-			Short:   outer,
-			Core:    !outer,
-		})
+		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests}
+		if i == 0 || i == len(kernels)-1 {
+			m.Run, m.Short = "", true
+		}
+		all = append(all, m)
 	}
 	return append(all, variants()...)
 }
@@ -48,7 +49,7 @@ func plain(version string) job.Machine {
 // variants are the other kinds of machine.
 func variants() []machine {
 	variant := func(version, name, why string, change func(*machine)) machine {
-		m := machine{Machine: plain(version), Why: why, Core: true}
+		m := machine{Machine: plain(version), Why: why, Run: coreTests}
 		m.Name = version + "-" + name
 		change(&m)
 		return m
@@ -58,11 +59,11 @@ func variants() []machine {
 		variant("6.1", "cgroup1", "controllers on cgroup v1 only", func(m *machine) { m.Cgroup = 1 }),
 		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
 			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
-			m.Groups = []string{"mounts", "rootfs", "shim"}
+			m.Groups, m.Run = []string{"mounts", "rootfs", "shim", "integration"}, nodeTests
 		}),
 		variant("7.2", "emptynode", "a node that has CPUs and no memory", func(m *machine) {
 			m.CPUs, m.Nodes, m.EmptyNodes = 6, 3, 1
-			m.Groups = []string{"mounts", "rootfs", "shim"}
+			m.Groups, m.Run = []string{"mounts", "rootfs", "shim", "integration"}, nodeTests
 		}),
 		variant("6.12", "systemd", "systemd is PID 1 and owns the cgroups", func(m *machine) {
 			m.Systemd = true

@@ -57,7 +57,13 @@ func chooseGroups(o options) ([]group, error) {
 		}
 		return chosen, nil
 	}
-	return slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return o.Short && !g.Short }), nil
+	chosen := slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return o.Short && !g.Short })
+	for i, g := range chosen {
+		if o.Short && g.Few != "" {
+			chosen[i].Args = append(slices.Clone(g.Args), "-test.run="+g.Few)
+		}
+	}
+	return chosen, nil
 }
 
 // prepare brings kernels and disk to the cache and makes the guests.
@@ -93,8 +99,8 @@ func (m machine) choose(tests []job.Test) []job.Test {
 		if !m.runs(t.Group) {
 			continue
 		}
-		if m.Core && t.Group == "integration" {
-			t.Args = append(slices.Clone(t.Args), "-test.run="+coreTests)
+		if m.Run != "" && t.Group == "integration" {
+			t.Args = append(slices.Clone(t.Args), "-test.run="+m.Run)
 		}
 		t.Env = append(slices.Clone(t.Env), paceOfTests()...)
 		chosen = append(chosen, t)
