@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tango/test/private"
 	"tango/test/stats"
 )
 
@@ -43,7 +44,7 @@ func (b *bench) startsBesideMounts(ctx context.Context, wanted int) (retErr erro
 // as many as wanted, and returns how many it has. A table that is as long
 // already stays as it is. Release takes the mounts and dir away.
 func fillMountTable(dir string, wanted int) (there int, release func() error, err error) {
-	table, err := mountTable()
+	table, err := private.Table()
 	if err != nil {
 		return 0, nil, err
 	}

@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"tango/test/private"
 )
 
 func main() {
@@ -30,7 +32,7 @@ func main() {
 		fail(err)
 	}
 	if s.from == "" {
-		if err := enterNamespace(); err != nil {
+		if err := private.Enter(); err != nil {
 			fail(err)
 		}
 	}

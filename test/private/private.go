@@ -1,4 +1,5 @@
-package main
+// Package private gives a measuring program a mount namespace of its own.
+package private
 
 import (
 	"errors"
@@ -11,17 +12,18 @@ import (
 )
 
 // privateEnv says that the process runs in a mount namespace of its own.
-const privateEnv = "TANGO_BENCH_PRIVATE"
+const privateEnv = "TANGO_PRIVATE_MOUNTS"
 
-// enterNamespace executes the program again in a mount namespace of its own,
-// where it can mount thousands of things that the machine does not see, and
-// which ends with it and its containerd. It returns when that is where it is.
-func enterNamespace() error {
+// Enter executes the program again in a mount namespace of its own, where it can
+// mount thousands of things that the machine does not see, and which ends with it
+// and its children. It returns when that is where it is. What the calling thread
+// may run on, if the caller has locked it, becomes the whole process's.
+func Enter() error {
 	if os.Getenv(privateEnv) != "" {
 		return os.Unsetenv(privateEnv)
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("cannot run containers without root")
+		return errors.New("cannot mount without root")
 	}
 	shared, err := rootIsShared()
 	if err != nil {
@@ -63,7 +65,7 @@ func cutPropagation(shared bool) error {
 
 // rootIsShared reports whether mounts on the machine's root propagate.
 func rootIsShared() (bool, error) {
-	lines, err := mountTable()
+	lines, err := Table()
 	if err != nil {
 		return false, err
 	}
@@ -77,8 +79,8 @@ func rootIsShared() (bool, error) {
 	return shared, nil
 }
 
-// mountTable returns the lines of this process' mountinfo.
-func mountTable() ([]string, error) {
+// Table returns the lines of this process' mountinfo.
+func Table() ([]string, error) {
 	data, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		return nil, err
