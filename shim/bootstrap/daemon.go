@@ -4,18 +4,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
-	"strconv"
+	"slices"
 	"syscall"
 
 	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"github.com/containerd/containerd/v2/pkg/schedcore"
-	"github.com/containerd/containerd/v2/pkg/shim"
+	"github.com/containerd/containerd/v2/pkg/sys"
 
 	"tango/shim/container/sealed"
+	"tango/shim/host"
 	"tango/shim/options"
+	"tango/shim/relay"
 )
 
 // These carry from start to the daemon where what it shares with others is.
@@ -26,20 +29,18 @@ const (
 
 // daemon is the long-running shim process before it runs.
 type daemon struct {
-	cmd    *exec.Cmd
+	role   host.Role
 	exe    *sealed.Executable
+	runDir string
 	cgroup string // cgroup to put it into; "" leaves it in containerd's
+	caller caller
 }
 
 // newDaemon prepares the daemon's process: the host's one sealed copy of this
 // binary, in a process group of its own, in the bundle.
-func newDaemon(inv *invocation, req request) (*daemon, error) {
-	runDir := req.runDir()
-	exe, err := sealed.Open(runDir)
-	if err != nil {
-		return nil, err
-	}
-	cwd, err := os.Getwd()
+func newDaemon(inv *invocation, req request, c caller) (*daemon, error) {
+	runDir := req.runDir(c)
+	exe, err := c.executable(runDir)
 	if err != nil {
 		return nil, err
 	}
@@ -47,54 +48,117 @@ func newDaemon(inv *invocation, req request) (*daemon, error) {
 	if req.debug {
 		args = append(args, "-debug")
 	}
-	cmd := &exec.Cmd{
-		Path:        "/proc/self/fd/" + strconv.Itoa(int(exe.File.Fd())),
-		Args:        args,
-		Dir:         cwd,
-		Env:         append(os.Environ(), "GOMAXPROCS=4", "OTEL_SERVICE_NAME=containerd-shim-"+req.id, runDirEnv+"="+runDir, registryEnv+"="+string(exe.Registry())),
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
-	}
-	return &daemon{cmd: cmd, exe: exe, cgroup: req.options.ShimCgroup}, nil
+	env := slices.Concat(c.env, []string{
+		host.Procs(), "OTEL_SERVICE_NAME=containerd-shim-" + req.id,
+		runDirEnv + "=" + runDir, registryEnv + "=" + string(exe.Registry()),
+	})
+	return &daemon{
+		role: host.Role{Args: args, Env: env, Dir: c.dir},
+		exe:  exe, runDir: runDir, cgroup: req.options.ShimCgroup, caller: c,
+	}, nil
 }
 
-// spawn starts the daemon with the socket as its fd 3. If it can't be placed
-// where it belongs, it is killed again.
-func (d *daemon) spawn(socket *shimSocket) (retErr error) {
+// executable is what the daemon runs from.
+func (c caller) executable(runDir string) (*sealed.Executable, error) {
+	if c.warm != nil {
+		return sealed.Running(c.warm.Config.Executables)
+	}
+	return sealed.Open(runDir)
+}
+
+// spawn has a process serve the socket: one that has started up already, if there
+// is one, or a new one.
+func (d *daemon) spawn(socket *shimSocket) error {
 	defer d.exe.File.Close()
-	d.cmd.ExtraFiles = []*os.File{socket.file}
-	if err := d.startProcess(); err != nil {
+	if d.caller.warm != nil {
+		if w := d.caller.warm.Take(); w != nil {
+			if err := d.place(w.Pid); err != nil {
+				w.Close()
+				return err
+			}
+			if w.Become(d.role, socket.file) == nil {
+				return nil
+			}
+		}
+	}
+	if err := d.startProcess(socket); err != nil {
+		return err
+	}
+	if d.caller.warm == nil {
+		d.startService()
+	}
+	return nil
+}
+
+// startService has the next start be answered by a host service. It runs where
+// containerd does, whatever becomes of the shim; without it all goes on as it did.
+func (d *daemon) startService() {
+	name, err := relay.Name()
+	if err != nil {
+		return
+	}
+	_ = host.Start(host.Config{
+		RunDir: d.runDir, Executables: d.exe.Registry(), Relay: name, Bundles: filepath.Dir(d.role.Dir),
+	}, d.exe.File, append(d.caller.env, runDirEnv+"="+d.runDir))
+}
+
+// startProcess starts the daemon with the socket as its fd 3. If it can't be
+// placed where it belongs, it is killed again.
+func (d *daemon) startProcess(socket *shimSocket) error {
+	cmd := &exec.Cmd{
+		Path:        host.PathOf(d.exe.File),
+		Args:        d.role.Args,
+		Dir:         d.role.Dir,
+		Env:         d.role.Env,
+		ExtraFiles:  []*os.File{socket.file},
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	}
+	if err := d.execute(cmd); err != nil {
 		return fmt.Errorf("cannot start the shim: %w", err)
 	}
-	go func() { _ = d.cmd.Wait() }()
-	defer func() {
-		if retErr != nil {
-			_ = d.cmd.Process.Kill()
-		}
-	}()
-	pid := d.cmd.Process.Pid
+	if err := d.place(cmd.Process.Pid); err != nil {
+		_ = cmd.Process.Kill()
+		return err
+	}
+	return nil
+}
+
+// place puts the daemon's process where it belongs.
+func (d *daemon) place(pid int) error {
 	if err := d.exe.Register(pid); err != nil {
 		return err
 	}
 	if err := joinCgroup(d.cgroup, pid); err != nil {
 		return err
 	}
-	if err := shim.AdjustOOMScore(pid); err != nil {
+	score, err := sys.GetOOMScoreAdj(d.caller.parent)
+	if err != nil {
+		return fmt.Errorf("cannot get the OOM score of the shim's parent: %w", err)
+	}
+	if err := sys.AdjustOOMScore(pid, score+1); err != nil {
 		return fmt.Errorf("cannot adjust the shim's OOM score: %w", err)
 	}
 	return nil
 }
 
-// startProcess keeps to one thread, because a core scheduling cookie belongs to
-// the thread that made it and is inherited from it.
-func (d *daemon) startProcess() error {
+// execute keeps to one thread, because a core scheduling cookie belongs to the
+// thread that made it and is inherited from it.
+func (d *daemon) execute(cmd *exec.Cmd) error {
+	if d.caller.warm != nil {
+		return d.caller.warm.Execute(cmd)
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if os.Getenv("SCHED_CORE") != "" {
+	if d.caller.getenv("SCHED_CORE") != "" {
 		if err := schedcore.Create(schedcore.ProcessGroup); err != nil {
 			return fmt.Errorf("cannot enable core scheduling: %w", err)
 		}
 	}
-	return d.cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }()
+	return nil
 }
 
 // joinCgroup puts the shim into the cgroup that the ShimCgroup option names.
@@ -130,8 +194,8 @@ func joinV2(path string, pid int) error {
 
 // runDir is where the host's shims share: the option RunDir, or, where that isn't
 // set, what containerd's environment says.
-func (r request) runDir() string {
-	if dir := os.Getenv(runDirEnv); dir != "" && r.options.RunDir == options.DefaultRunDir {
+func (r request) runDir(c caller) string {
+	if dir := c.getenv(runDirEnv); dir != "" && r.options.RunDir == options.DefaultRunDir {
 		return dir
 	}
 	return r.options.RunDir

@@ -15,24 +15,19 @@ func TestNewDaemon(t *testing.T) {
 	bundle, runDir := t.TempDir(), t.TempDir()
 	t.Chdir(bundle)
 	inv := &invocation{binary: "/bin/shim", namespace: "ns", id: "x"}
-	d, err := newDaemon(inv, request{id: "x", address: "/run/c.sock", debug: true, options: options.Config{RunDir: runDir, ShimCgroup: "/g"}})
+	d, err := newDaemon(inv, request{id: "x", address: "/run/c.sock", debug: true, options: options.Config{RunDir: runDir, ShimCgroup: "/g"}}, caller{dir: bundle, env: os.Environ()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.exe.File.Close()
 	want := []string{"/bin/shim", "-namespace", "ns", "-id", "x", "-address", "/run/c.sock", "-debug"}
-	if !slices.Equal(d.cmd.Args, want) {
-		t.Errorf("arguments %q, want %q", d.cmd.Args, want)
+	if !slices.Equal(d.role.Args, want) {
+		t.Errorf("arguments %q, want %q", d.role.Args, want)
 	}
-	if d.cmd.Dir != bundle || d.cgroup != "/g" || !d.cmd.SysProcAttr.Setpgid || !slices.Contains(d.cmd.Env, runDirEnv+"="+runDir) {
-		t.Errorf("daemon %+v, command %+v", d, d.cmd)
+	if d.role.Dir != bundle || d.cgroup != "/g" || !slices.Contains(d.role.Env, runDirEnv+"="+runDir) {
+		t.Errorf("daemon %+v", d)
 	}
-	f, err := os.Open(d.cmd.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if !exeseal.IsCloned(f) {
+	if !exeseal.IsCloned(d.exe.File) {
 		t.Error("the daemon would not run from the sealed copy")
 	}
 }

@@ -3,7 +3,6 @@ package bootstrap
 import (
 	"context"
 	"fmt"
-	"io"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"google.golang.org/protobuf/proto"
@@ -13,12 +12,12 @@ import (
 )
 
 // remove cleans up after a shim that is gone and tells how its container ended.
-func remove(ctx context.Context, inv *invocation, stdout io.Writer) error {
-	bundle, err := inv.bundlePath()
-	if err != nil {
-		return err
+func remove(ctx context.Context, inv *invocation, c caller) error {
+	bundle := c.dir
+	if inv.bundle != "" {
+		bundle = inv.bundle
 	}
-	removeDeadSockets(inv.addresses(ctx))
+	removeDeadSockets(inv.addresses(ctx, c.dir))
 	lost, err := container.CleanUp(ctx, inv.id, inv.namespace, bundle)
 	if err != nil {
 		return err
@@ -31,6 +30,6 @@ func remove(ctx context.Context, inv *invocation, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the delete response: %w", err)
 	}
-	_, err = stdout.Write(data)
+	_, err = c.stdout.Write(data)
 	return err
 }

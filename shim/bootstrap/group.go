@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // groupAnnotations name the group that a container belongs to; containers of a
@@ -14,10 +15,10 @@ var groupAnnotations = []string{
 	"io.kubernetes.cri.sandbox-id",
 }
 
-// groupOf reads the bundle's annotations and returns the id under which the
+// groupOf reads a bundle's annotations and returns the id under which the
 // container's shim listens: the group's, or the container's own.
-func groupOf(id string) (string, error) {
-	data, err := os.ReadFile("config.json")
+func groupOf(bundle, id string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(bundle, "config.json"))
 	if err != nil {
 		return "", fmt.Errorf("cannot read the OCI spec: %w", err)
 	}

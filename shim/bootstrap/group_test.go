@@ -29,7 +29,7 @@ func TestGroupOf(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inBundle(t, tt.config)
-			if got, err := groupOf("id"); err != nil || got != tt.group {
+			if got, err := groupOf(".", "id"); err != nil || got != tt.group {
 				t.Errorf("got %q, %v; want %q", got, err, tt.group)
 			}
 		})
@@ -38,12 +38,12 @@ func TestGroupOf(t *testing.T) {
 
 func TestGroupOfFails(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if _, err := groupOf("id"); err == nil || !strings.Contains(err.Error(), "cannot read the OCI spec") {
+	if _, err := groupOf(".", "id"); err == nil || !strings.Contains(err.Error(), "cannot read the OCI spec") {
 		t.Errorf("without a spec: %v", err)
 	}
 	for _, config := range []string{"", "{", `{"annotations":[]}`, `{"annotations":{"a":1}}`} {
 		inBundle(t, config)
-		if _, err := groupOf("id"); err == nil || !strings.Contains(err.Error(), "cannot decode the OCI spec") {
+		if _, err := groupOf(".", "id"); err == nil || !strings.Contains(err.Error(), "cannot decode the OCI spec") {
 			t.Errorf("%q: %v", config, err)
 		}
 	}
@@ -59,7 +59,7 @@ func FuzzGroupOf(f *testing.F) {
 		if err := os.WriteFile("config.json", config, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		group, err := groupOf("id")
+		group, err := groupOf(".", "id")
 		if err != nil && group != "" {
 			t.Errorf("group %q with an error", group)
 		}

@@ -3,13 +3,12 @@ package bootstrap
 import (
 	"flag"
 	"io"
-	"os"
 )
 
 // invocation is the command line, as every containerd since 1.2 writes it.
 type invocation struct {
 	binary      string
-	action      string // "start", "delete", "keep", or "" for the daemon
+	action      string // "start", "delete", "service", "warm", or "" for the daemon
 	rest        []string
 	id          string
 	namespace   string
@@ -44,12 +43,4 @@ func parseInvocation(args []string) (*invocation, error) {
 		inv.action, inv.rest = fs.Arg(0), fs.Args()[1:]
 	}
 	return inv, nil
-}
-
-// bundlePath is the bundle that the invocation is about.
-func (inv *invocation) bundlePath() (string, error) {
-	if inv.bundle != "" {
-		return inv.bundle, nil
-	}
-	return os.Getwd()
 }

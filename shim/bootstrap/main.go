@@ -8,14 +8,16 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/log"
 
-	"tango/shim/keeper"
+	"tango/shim/host"
 )
 
 // RuntimeType is the name by which containerd's configuration selects this shim.
@@ -39,25 +41,73 @@ func (inv *invocation) run() error {
 	switch {
 	case inv.version:
 		return printVersion(os.Stdout, filepath.Base(inv.binary))
-	case inv.info:
-		return info(os.Stdin, os.Stdout)
-	case inv.action == keeper.Action:
-		return keeper.Main(inv.rest)
-	case inv.namespace == "":
-		return fmt.Errorf("shim namespace cannot be empty: containerd passes it with -namespace")
+	case inv.action == host.Action:
+		return host.Main(inv.rest, answer)
+	case inv.action == host.WarmAction:
+		return serveWarm()
+	case inv.action == "" && !inv.info:
+		return inv.serve(nil)
+	}
+	c, err := self()
+	if err != nil {
+		return err
+	}
+	if inv.action == "start" {
+		// containerd reads stdout and stderr as one answer.
+		log.L.Logger.SetOutput(io.Discard)
+	}
+	return inv.act(context.Background(), c)
+}
+
+// act does what a caller was executed for, and then is done.
+func (inv *invocation) act(ctx context.Context, c caller) error {
+	if inv.info {
+		return info(c.stdin, c.stdout)
+	}
+	ctx, err := inv.context(ctx)
+	if err != nil {
+		return err
+	}
+	switch inv.action {
+	case "start":
+		return start(ctx, inv, c)
+	case "delete":
+		return remove(ctx, inv, c)
+	}
+	return fmt.Errorf("unknown action %q: must be start or delete", inv.action)
+}
+
+// context carries containerd's namespace, and a logger.
+func (inv *invocation) context(ctx context.Context) (context.Context, error) {
+	if inv.namespace == "" {
+		return nil, errors.New("shim namespace cannot be empty: containerd passes it with -namespace")
+	}
+	ctx = namespaces.WithNamespace(ctx, inv.namespace)
+	return log.WithLogger(ctx, log.G(ctx).WithField("runtime", RuntimeType)), nil
+}
+
+// serve is the daemon; socket, if any, is what it was given to serve on.
+func (inv *invocation) serve(socket *os.File) error {
+	ctx, err := inv.context(context.Background())
+	if err != nil {
+		return err
 	}
 	if inv.debug {
 		_ = log.SetLevel(log.DebugLevel.String())
 	}
-	ctx := namespaces.WithNamespace(context.Background(), inv.namespace)
-	ctx = log.WithLogger(ctx, log.L.WithField("runtime", RuntimeType))
-	switch inv.action {
-	case "start":
-		return start(ctx, inv, os.Stdin, os.Stdout)
-	case "delete":
-		return remove(ctx, inv, os.Stdout)
-	case "":
-		return serve(ctx, inv)
+	return serve(ctx, inv, socket)
+}
+
+// serveWarm is a daemon that is told whom to serve when it has started up already.
+func serveWarm() error {
+	prepareDaemon()
+	args, socket, err := host.AwaitRole()
+	if err != nil || socket == nil {
+		return err
 	}
-	return fmt.Errorf("unknown action %q: must be start or delete", inv.action)
+	inv, err := parseInvocation(args)
+	if err != nil {
+		return err
+	}
+	return inv.serve(socket)
 }

@@ -105,9 +105,10 @@ func (r request) reply(w io.Writer, address string) error {
 // know where the shim's sockets are. Same name as containerd's own shim uses.
 const socketDirLink = "s"
 
-func (r request) rememberSocketDir() error {
-	if err := os.Remove(socketDirLink); err != nil && !os.IsNotExist(err) {
+func (r request) rememberSocketDir(bundle string) error {
+	link := filepath.Join(bundle, socketDirLink)
+	if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("cannot replace the link to the socket directory: %w", err)
 	}
-	return os.Symlink(r.socketDir, socketDirLink)
+	return os.Symlink(r.socketDir, link)
 }

@@ -161,7 +161,7 @@ func TestReply(t *testing.T) {
 func TestSocketDirIsRemembered(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, dir := range []string{"/run/first", "/run/second"} {
-		if err := (request{socketDir: dir}).rememberSocketDir(); err != nil {
+		if err := (request{socketDir: dir}).rememberSocketDir("."); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.Readlink("s"); err != nil || got != dir {

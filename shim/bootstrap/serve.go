@@ -31,10 +31,19 @@ const inheritedSocket = 3
 // cheaper to collect early than to keep garbage resident, times hundreds of pods.
 const gcPercent = 40
 
-// serve is the daemon: it answers containerd until it is told to shut down.
-func serve(ctx context.Context, inv *invocation) error {
+// prepareDaemon is what a daemon does before it must know whom it serves.
+func prepareDaemon() {
 	debug.SetGCPercent(gcPercent)
 	nameProcess()
+}
+
+// serve is the daemon: it answers containerd until it is told to shut down. socket
+// is what it was given to serve on, nil if start has left it as inheritedSocket.
+func serve(ctx context.Context, inv *invocation, socket *os.File) error {
+	prepareDaemon()
+	// libcontainer passes it on to init, which has one thing to do at a time and
+	// would spend a third of its time on starting and waking threads.
+	_ = os.Setenv("GOMAXPROCS", "1")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := becomeSubreaper(); err != nil {
@@ -43,11 +52,11 @@ func serve(ctx context.Context, inv *invocation) error {
 	if err := logToPipe(ctx); err != nil {
 		return err
 	}
-	listener, err := inv.listen()
+	listener, err := inv.listen(socket)
 	if err != nil {
 		return err
 	}
-	addresses := inv.addresses(ctx) // now: at the end the bundle is gone
+	addresses := inv.addresses(ctx, ".") // now: at the end the bundle is gone
 	defer removeSockets(addresses)
 	publisher, err := shim.NewPublisher(os.Getenv(ttrpcAddressEnv))
 	if err != nil {
@@ -115,11 +124,13 @@ func logToPipe(ctx context.Context) error {
 }
 
 // listen takes over the socket from start, or makes the one the flags name.
-func (inv *invocation) listen() (net.Listener, error) {
+func (inv *invocation) listen(f *os.File) (net.Listener, error) {
 	if inv.socket != "" {
 		return net.Listen("unix", inv.socket)
 	}
-	f := os.NewFile(inheritedSocket, "socket")
+	if f == nil {
+		f = os.NewFile(inheritedSocket, "socket")
+	}
 	defer f.Close()
 	l, err := net.FileListener(f)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/containerd/containerd/v2/pkg/shim"
 )
@@ -47,21 +48,26 @@ func listen(ctx context.Context, req request, group string, debug bool) (_ *shim
 
 // remove closes the socket and takes its path away.
 func (s *shimSocket) remove() {
-	if s.file != nil {
-		_ = s.file.Close()
-	}
-	_ = s.listener.Close()
+	s.close()
 	_ = shim.RemoveSocket(s.address)
 }
 
-// addresses are those at which the shim of the bundle in the working directory
-// listens, or listened.
-func (inv *invocation) addresses(ctx context.Context) []string {
-	dir, err := os.Readlink(socketDirLink)
+// close leaves the socket to whoever else has it open.
+func (s *shimSocket) close() {
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+	s.listener.SetUnlinkOnClose(false)
+	_ = s.listener.Close()
+}
+
+// addresses are those at which the shim of a bundle listens, or listened.
+func (inv *invocation) addresses(ctx context.Context, bundle string) []string {
+	dir, err := os.Readlink(filepath.Join(bundle, socketDirLink))
 	if err != nil {
 		return nil
 	}
-	group, err := groupOf(inv.id)
+	group, err := groupOf(bundle, inv.id)
 	if err != nil {
 		return nil
 	}

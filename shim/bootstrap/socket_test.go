@@ -106,15 +106,15 @@ func TestRemoveDeadSockets(t *testing.T) {
 	ctx, r := socketRequest(t)
 	inv := &invocation{id: "id", address: r.address}
 	inBundle(t, `{"annotations":{"io.kubernetes.cri.sandbox-id":"pod"}}`)
-	if addresses := inv.addresses(ctx); addresses != nil {
+	if addresses := inv.addresses(ctx, "."); addresses != nil {
 		t.Errorf("addresses %v of a shim that was never started here", addresses)
 	}
-	if err := r.rememberSocketDir(); err != nil {
+	if err := r.rememberSocketDir("."); err != nil {
 		t.Fatal(err)
 	}
 	s := mustListen(ctx, t, r, "pod")
 	s.listener.SetUnlinkOnClose(false)
-	addresses := inv.addresses(ctx)
+	addresses := inv.addresses(ctx, ".")
 	if len(addresses) != 2 || addresses[0] != s.address || addresses[0] == addresses[1] {
 		t.Fatalf("addresses %v, want %s and a debug socket", addresses, s.address)
 	}

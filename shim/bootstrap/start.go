@@ -2,26 +2,26 @@ package bootstrap
 
 import (
 	"context"
-	"io"
 
-	"github.com/containerd/log"
+	"tango/shim/container"
 )
 
 // start answers containerd's question "where is the shim for this container?":
-// at the pod's socket, behind which a daemon is spawned unless one answers.
-//
-// containerd reads stdout and stderr as one answer, so nothing may be logged.
-func start(ctx context.Context, inv *invocation, stdin io.Reader, stdout io.Writer) (retErr error) {
-	log.L.Logger.SetOutput(io.Discard)
-	req, err := readRequest(inv, stdin)
+// at the pod's socket, behind which a daemon is put unless one answers.
+func start(ctx context.Context, inv *invocation, c caller) (retErr error) {
+	req, err := readRequest(inv, c.stdin)
 	if err != nil {
 		return err
 	}
-	group, err := groupOf(req.id)
+	if !c.mayServe(req) {
+		return errDeclined
+	}
+	container.PrimeCgroups() // a create is about to follow
+	group, err := groupOf(c.dir, req.id)
 	if err != nil {
 		return err
 	}
-	if err := req.rememberSocketDir(); err != nil {
+	if err := req.rememberSocketDir(c.dir); err != nil {
 		return err
 	}
 	socket, served, err := listen(ctx, req, group, false)
@@ -29,19 +29,22 @@ func start(ctx context.Context, inv *invocation, stdin io.Reader, stdout io.Writ
 		return err
 	}
 	if served {
-		return req.reply(stdout, socket.address)
+		return req.reply(c.stdout, socket.address)
 	}
 	defer func() {
 		if retErr != nil {
 			socket.remove()
 		}
 	}()
-	d, err := newDaemon(inv, req)
+	d, err := newDaemon(inv, req, c)
 	if err != nil {
 		return err
 	}
 	if err := d.spawn(socket); err != nil {
 		return err
 	}
-	return req.reply(stdout, socket.address)
+	if c.warm != nil {
+		socket.close() // the daemon has it
+	}
+	return req.reply(c.stdout, socket.address)
 }

@@ -134,7 +134,7 @@ func (c *Container) startRestored(ctx context.Context) error {
 	if err != nil {
 		return restoreError(err)
 	}
-	ns, err := mountns.ForkHost(func() error {
+	ns, err := mountns.ForkHost("", func() error {
 		if err := c.attachRoot(c.restore.config); err != nil {
 			return err
 		}

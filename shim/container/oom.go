@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
 	eventtypes "github.com/containerd/containerd/api/events"
 	"github.com/containerd/containerd/v2/core/events"
@@ -22,6 +23,7 @@ type oomWatchers struct {
 	ctx    context.Context
 	events Events
 	v1     func() (oom.Watcher, error) // makes it at first use
+	groups sync.Map                    // container id -> cgroup1.Cgroup
 }
 
 func newOOMWatchers(ctx context.Context, events Events) *oomWatchers {
@@ -36,13 +38,29 @@ func newOOMWatchers(ctx context.Context, events Events) *oomWatchers {
 	return w
 }
 
-// Publish takes the events of the v1 watcher.
+// Publish takes the events of the v1 watcher. The kernel also signals when a cgroup
+// is removed, and the watcher tells that only by the cgroups of all controllers being
+// gone, which they go one by one.
 func (w *oomWatchers) Publish(_ context.Context, _ string, event events.Event) error {
-	if e, ok := event.(*eventtypes.TaskOOM); ok {
+	e, ok := event.(*eventtypes.TaskOOM)
+	if !ok {
+		return nil
+	}
+	if group, known := w.groups.Load(e.ContainerID); known && hasMemory(group.(cgroup1.Cgroup)) {
 		w.events.OutOfMemory(e.ContainerID)
 	}
 	return nil
 }
+
+// hasMemory tells whether the group's memory controller is there. When the kernel
+// signals its removal, its files are gone (kill_css in kernel/cgroup/cgroup.c).
+func hasMemory(group cgroup1.Cgroup) bool {
+	m, err := group.Stat(cgroup1.IgnoreNotExist)
+	return err == nil && m.GetMemoryOomControl() != nil
+}
+
+// forget ends what is known of a container that is about to go.
+func (w *oomWatchers) forget(id string) { w.groups.Delete(id) }
 
 // watchOOM begins right after the create: a process can run out of memory as
 // soon as it starts. Trouble is logged; a container runs without being watched.
@@ -58,6 +76,7 @@ func (r *Runtime) watchOOM(c *Container) {
 		go r.oom.watchV2(c.ID, c.cgroup.v2, logger)
 		return
 	}
+	r.oom.groups.Store(c.ID, c.cgroup.v1)
 	watcher, err := r.oom.v1()
 	if err == nil {
 		err = watcher.Add(c.ID, c.cgroup.v1)

@@ -82,7 +82,7 @@ func joinMountNamespace(config *configs.Config, path string) {
 func (c *Container) forkNamespace(config *configs.Config) (*place, error) {
 	template := c.template()
 	if template == nil || config.HasHook(configs.CreateContainer) {
-		ns, err := mountns.ForkHost(func() error { return c.attachRoot(config) })
+		ns, err := mountns.ForkHost(c.Bundle, func() error { return c.attachRoot(config) })
 		if err != nil {
 			return nil, err
 		}

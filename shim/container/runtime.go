@@ -13,7 +13,6 @@ import (
 	"tango/mounts/mountns"
 	"tango/mounts/pidref"
 	"tango/rootfs"
-	"tango/shim/keeper"
 	"tango/shim/telemetry"
 )
 
@@ -110,15 +109,5 @@ func (r *Runtime) lean(bundle string) *mountns.Template {
 		return nil
 	}
 	r.template = t
-	if r.shared.Executables != "" {
-		r.startKeeper(t)
-	}
 	return t
-}
-
-func (r *Runtime) startKeeper(t *mountns.Template) {
-	registries := keeper.Registries{Executables: r.shared.Executables, Namespaces: t.Registry()}
-	if err := keeper.Start(registries, t.File()); err != nil {
-		log.L.WithError(err).Warn("the next shim will have to make what this one shares")
-	}
 }

@@ -75,9 +75,11 @@ func (n *Node) leakedProcesses(context.Context) ([]string, error) {
 	return found, err
 }
 
-// isService reports whether a process is the host's mount service, which ends
-// by itself some time after its last user.
-func isService(p Process) bool { return strings.Contains(p.Command, " keep ") }
+// isService reports whether a process is the host service, or a shim that it has
+// started beforehand: they end by themselves some time after their last user.
+func isService(p Process) bool {
+	return strings.Contains(p.Command, " service ") || strings.HasSuffix(p.Command, " warm")
+}
 
 func (n *Node) leakedCgroups(context.Context) ([]string, error) {
 	found, err := n.Cgroups()

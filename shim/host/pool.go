@@ -1,0 +1,181 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// refillDelay keeps the start of the next warm shim out of the way of the
+	// container that has just taken one.
+	refillDelay = 60 * time.Millisecond
+	// maxWarm bounds how many wait. More than one do when starts come faster than
+	// they are replaced.
+	maxWarm = 4
+	// calm is for how long nobody must have asked until one is enough again.
+	calm = 10 * time.Second
+)
+
+// Pool holds warm shims: processes of this binary that have started up and wait to
+// be told whom to serve.
+type Pool struct {
+	Config Config // of the service
+
+	mu     sync.Mutex // guards the following
+	ready  []*Warm
+	coming int
+	want   int
+	refill *time.Timer
+	closed bool
+	warned bool
+	reaper *reaper
+}
+
+func newPool(ctx context.Context, c Config) *Pool {
+	p := &Pool{Config: c, want: 1, reaper: newReaper(ctx)}
+	p.refill = time.AfterFunc(refillDelay, p.fill)
+	return p
+}
+
+// Take hands out a warm shim, or nil if none is ready.
+func (p *Pool) Take() *Warm {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.refill.Reset(refillDelay)
+	if len(p.ready) == 0 {
+		p.want = min(p.want+1, maxWarm)
+		return nil
+	}
+	w := p.ready[0]
+	p.ready = p.ready[1:]
+	return w
+}
+
+// fill starts one more if one is missing. When all are there and nobody has asked
+// for a while, one is enough.
+func (p *Pool) fill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+	case len(p.ready)+p.coming < p.want:
+		p.coming++
+		go p.add()
+	default:
+		p.want = 1
+		for len(p.ready) > p.want {
+			p.ready[0].Close()
+			p.ready = p.ready[1:]
+		}
+	}
+}
+
+// add starts a warm shim and waits until it is ready.
+func (p *Pool) add() {
+	w, err := p.start()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.coming--
+	switch {
+	case err != nil:
+		p.warnLocked(fmt.Errorf("no shim could be started beforehand: %w", err))
+	case p.closed:
+		w.Close()
+	default:
+		p.ready = append(p.ready, w)
+		if len(p.ready)+p.coming < p.want {
+			p.refill.Reset(refillDelay)
+		} else {
+			p.refill.Reset(calm)
+		}
+	}
+}
+
+func (p *Pool) start() (*Warm, error) {
+	ours, its, err := socketpair()
+	if err != nil {
+		return nil, err
+	}
+	defer its.Close()
+	cmd := &exec.Cmd{
+		Path:        "/proc/self/exe",
+		Args:        []string{"containerd-shim-tango-v2", WarmAction},
+		Dir:         "/",
+		Env:         append(os.Environ(), Procs()),
+		ExtraFiles:  []*os.File{its},
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	}
+	if err := p.reaper.start(cmd); err != nil {
+		_ = ours.Close()
+		return nil, err
+	}
+	w := &Warm{Pid: cmd.Process.Pid, conn: ours}
+	_ = cmd.Process.Release()
+	if err := w.await(); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Execute starts a process that nobody needs to wait for.
+func (p *Pool) Execute(cmd *exec.Cmd) error { return p.reaper.start(cmd) }
+
+// close lets go of those that nobody has taken: they end.
+func (p *Pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.refill.Stop()
+	for _, w := range p.ready {
+		w.Close()
+	}
+	p.ready = nil
+}
+
+// warn logs the first trouble of its kind, not every one.
+func (p *Pool) warn(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.warnLocked(err)
+}
+
+func (p *Pool) warnLocked(err error) {
+	if !p.warned {
+		log.L.WithError(err).Warn("host service: further trouble like this is not logged")
+	}
+	p.warned = true
+}
+
+// Procs is the environment variable that bounds a shim's parallelism: containerd's
+// runc shim has 4, which is too many where there are fewer CPUs.
+func Procs() string { return fmt.Sprintf("GOMAXPROCS=%d", min(4, runtime.NumCPU())) }
+
+func socketpair() (ours *net.UnixConn, its *os.File, _ error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a socket pair: %w", err)
+	}
+	its = os.NewFile(uintptr(fds[1]), "warm")
+	f := os.NewFile(uintptr(fds[0]), "pool")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		_ = its.Close()
+		return nil, nil, err
+	}
+	return c.(*net.UnixConn), its, nil
+}

@@ -1,0 +1,57 @@
+package host
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// reaper collects the shims that this process has started, when they end, and no
+// other children: those have somebody who waits for them.
+type reaper struct {
+	mu   sync.Mutex
+	pids map[int]bool
+}
+
+func newReaper(ctx context.Context) *reaper {
+	r := &reaper{pids: make(map[int]bool)}
+	died := make(chan os.Signal, 1)
+	signal.Notify(died, unix.SIGCHLD)
+	go func() {
+		defer signal.Stop(died)
+		for {
+			select {
+			case <-died:
+				r.reap()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return r
+}
+
+// start starts a process that is collected here.
+func (r *reaper) start(cmd *exec.Cmd) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	r.pids[cmd.Process.Pid] = true
+	return nil
+}
+
+func (r *reaper) reap() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for pid := range r.pids {
+		if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == pid || err == unix.ECHILD {
+			delete(r.pids, pid)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/mountns"
+	"tango/mounts/pidref"
+)
+
+const (
+	idle  = 30 * time.Second // without any shim, then it ends
+	every = 5 * time.Second  // is how often it looks
+	// settle is when the first shim has made the template, mostly.
+	settle = 500 * time.Millisecond
+)
+
+// service is a running one.
+type service struct {
+	Config
+	server     *server
+	releaseExe func()
+	template   *mountns.Template // nil until there is one
+}
+
+// Main is the service. It returns when it is no longer needed, at once if another
+// one runs. handle answers what is relayed.
+func Main(args []string, handle Handler) error {
+	c, err := parseArgs(args)
+	if err != nil {
+		return err
+	}
+	lock, err := c.lock()
+	if err != nil || lock == nil {
+		return err
+	}
+	defer lock.Close()
+	defer os.Remove(lock.Name())
+	s := &service{Config: c}
+	if err := s.holdExecutable(); err != nil {
+		return err
+	}
+	defer s.release()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if s.server, err = newServer(ctx, c, handle); err != nil {
+		return err
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		s.server.run(ctx)
+	}()
+	s.wait()
+	cancel()
+	<-served
+	return nil
+}
+
+// holdExecutable lists this process as one that runs from the sealed binary.
+func (s *service) holdExecutable() error {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer exe.Close()
+	s.releaseExe, err = s.Executables.Add(os.Getpid(), "exe", exe)
+	return err
+}
+
+// holdTemplate becomes a holder of the template, or makes it.
+func (s *service) holdTemplate() {
+	if s.template != nil {
+		return
+	}
+	var err error
+	if s.template, err = mountns.Open(s.RunDir, s.Bundles); err != nil {
+		log.L.WithError(err).Warn("host service: cannot keep a template mount namespace")
+	}
+}
+
+// registries list who holds what the service keeps.
+func (s *service) registries() []pidref.Dir {
+	if s.template == nil {
+		return []pidref.Dir{s.Executables}
+	}
+	return []pidref.Dir{s.Executables, s.template.Registry()}
+}
+
+func (s *service) release() {
+	registries := s.registries()
+	if s.template != nil {
+		_ = s.template.Close()
+	}
+	s.releaseExe()
+	for _, dir := range registries {
+		dir.Sweep()
+	}
+}
+
+// wait returns when no shim has held anything for the idle time, the run directory
+// is gone, or somebody says so by SIGTERM.
+func (s *service) wait() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, unix.SIGTERM, unix.SIGINT)
+	first, tick := time.NewTimer(settle), time.NewTicker(every)
+	defer first.Stop()
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-told:
+			return
+		case <-first.C:
+			s.holdTemplate()
+		case <-tick.C:
+			if s.used() {
+				last = time.Now()
+			}
+			if time.Since(last) >= idle || s.gone() {
+				return
+			}
+		}
+	}
+}
+
+// used tells whether a shim is among the holders. Other services and warm shims
+// don't count: they would never end.
+func (s *service) used() bool {
+	for _, dir := range s.registries() {
+		if slices.ContainsFunc(dir.Holders(), isShim) {
+			return true
+		}
+	}
+	return false
+}
+
+func isShim(pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	args := strings.Split(string(line), "\x00")
+	return err == nil && len(args) > 1 && args[1] != Action && args[1] != WarmAction
+}
+
+func (s *service) gone() bool {
+	_, err := os.Lstat(string(s.Executables))
+	return os.IsNotExist(err)
+}

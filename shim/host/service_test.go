@@ -1,0 +1,264 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/pidref"
+	"tango/shim/relay"
+)
+
+// TestMain is a service, a warm shim that prints its role, or the tests.
+func TestMain(m *testing.M) {
+	var err error
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == Action:
+		err = Main(os.Args[2:], echo)
+	case len(os.Args) > 1 && os.Args[1] == WarmAction:
+		err = playRole()
+	default:
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// echo answers with what it was asked; "become" makes a warm shim of it.
+func echo(_ context.Context, r *relay.Request, warm *Pool) relay.Reply {
+	in, _ := io.ReadAll(io.NewSectionReader(r.Stdin, 0, 100))
+	switch r.Args[len(r.Args)-1] {
+	case "stuck":
+		select {}
+	case "become":
+		return become(r, warm)
+	}
+	return relay.Reply{Status: 7, Stdout: in, Stderr: []byte(r.Dir)}
+}
+
+// become passes the caller's role on to a warm shim, which answers on the socket.
+func become(r *relay.Request, warm *Pool) relay.Reply {
+	w := warm.Take()
+	if w == nil {
+		return relay.Reply{Status: relay.Declined}
+	}
+	socket, err := os.OpenFile(filepath.Join(r.Dir, "role"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return relay.Reply{Status: 1, Stderr: []byte(err.Error())}
+	}
+	defer socket.Close()
+	if err := w.Become(Role{Args: r.Args, Env: []string{"A=b"}, Dir: r.Dir}, socket); err != nil {
+		return relay.Reply{Status: 1, Stderr: []byte(err.Error())}
+	}
+	return relay.Reply{Stdout: fmt.Append(nil, w.Pid)}
+}
+
+// playRole writes down what it is told to be, and what it looks like.
+func playRole() error {
+	args, socket, err := AwaitRole()
+	if err != nil || socket == nil {
+		return err
+	}
+	dir, _ := os.Getwd()
+	line, _ := os.ReadFile("/proc/self/cmdline")
+	_, err = fmt.Fprintf(socket, "%q %q %q %q", args, os.Environ(), dir, line)
+	return err
+}
+
+// run starts a service and returns its process id and how it is found.
+func run(t *testing.T) (Config, int) {
+	t.Helper()
+	dir := t.TempDir()
+	c := Config{RunDir: dir, Executables: pidref.Dir(filepath.Join(dir, "exe", "key")), Relay: "test.relay", Bundles: dir}
+	start(t, c)
+	eventually(t, "a service listens", func() bool {
+		conn, err := dial(c)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	pid := c.Executables.Holders()[0]
+	t.Cleanup(func() {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		ended(t, pid)
+	})
+	return c, pid
+}
+
+func start(t *testing.T, c Config) {
+	t.Helper()
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exe.Close()
+	if err := Start(c, exe, os.Environ()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func dial(c Config) (*net.UnixConn, error) {
+	return net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: relay.Path(c.RunDir, c.Relay), Net: "unixpacket"})
+}
+
+// eventually fails the test if it doesn't come true at all.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for range 600 {
+		if holds() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("never: " + what)
+}
+
+func ended(t *testing.T, pid int) {
+	t.Helper()
+	eventually(t, "the service ends", func() bool {
+		reaped, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		return reaped == pid || err != nil
+	})
+}
+
+// ask sends a request as the relay does, and returns the answer.
+func ask(t *testing.T, c Config, dir, stdin string, args ...string) (status int, text string) {
+	t.Helper()
+	conn, err := dial(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if _, err := in.WriteString(stdin); err != nil {
+		t.Fatal(err)
+	}
+	request := strings.Join(append([]string{"tango-relay-1", dir, fmt.Sprint(len(args))}, args...), "\x00") + "\x00"
+	if _, _, err := conn.WriteMsgUnix([]byte(request), unix.UnixRights(int(in.Fd())), nil); err != nil {
+		t.Fatal(err)
+	}
+	reply := make([]byte, 1000)
+	n, err := conn.Read(reply)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n == 1 {
+		return int(reply[0]), ""
+	}
+	return int(reply[0]), string(reply[5:n])
+}
+
+func TestServiceAnswers(t *testing.T) {
+	c, _ := run(t)
+	for range 3 {
+		if status, text := ask(t, c, "/some/where", "input", "shim", "start"); status != 7 || text != "input/some/where" {
+			t.Errorf("got %d %q", status, text)
+		}
+	}
+}
+
+func TestServiceLivesOnAfterNonsense(t *testing.T) {
+	c, _ := run(t)
+	for _, nonsense := range []string{"x", "tango-relay-1\x00/\x001\x00", "tango-relay-1\x00/\x000\x00a\x00", strings.Repeat("y", 100_000)} {
+		conn, err := dial(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte(nonsense)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := conn.Read(make([]byte, 10)); n != 0 && err == nil {
+			t.Errorf("%.20q was answered", nonsense)
+		}
+		_ = conn.Close()
+	}
+	if status, _ := ask(t, c, "/", "", "shim", "start"); status != 7 {
+		t.Errorf("status %d after nonsense", status)
+	}
+}
+
+func TestServiceMakesShimsBeforehand(t *testing.T) {
+	c, _ := run(t)
+	dir := t.TempDir()
+	eventually(t, "a warm shim is ready", func() bool {
+		status, _ := ask(t, c, dir, "", "shim", "-id", "x", "become")
+		return status == 0
+	})
+	want := fmt.Sprintf("%q %q %q %q", []string{"shim", "-id", "x", "become"}, []string{"A=b"}, dir, "shim\x00-id\x00x\x00become\x00")
+	var got []byte
+	eventually(t, "it plays its role", func() bool {
+		got, _ = os.ReadFile(filepath.Join(dir, "role"))
+		return len(got) > 0
+	})
+	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestServiceLeavesNothing(t *testing.T) {
+	c, pid := run(t)
+	start(t, c) // a second one ends at once
+	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, pid)
+	eventually(t, "nothing is left", func() bool {
+		left, _ := filepath.Glob(c.RunDir + "/host/*")
+		_, err := os.Lstat(string(c.Executables))
+		return len(left) == 0 && os.IsNotExist(err)
+	})
+}
+
+func TestServiceKeepsTheTemplate(t *testing.T) {
+	c, pid := run(t)
+	eventually(t, "it holds a template", func() bool {
+		held, _ := filepath.Glob(fmt.Sprintf("%s/mnt/*/%d.*", c.RunDir, pid))
+		return len(held) == 1
+	})
+}
+
+func TestOnlyShimsAreUsers(t *testing.T) {
+	_, pid := run(t)
+	if isShim(pid) {
+		t.Error("a service counts as a user of what it keeps")
+	}
+	if !isShim(os.Getpid()) {
+		t.Error("another process doesn't count")
+	}
+}
+
+func TestServiceRefusesOtherArguments(t *testing.T) {
+	if err := Main([]string{"one"}, nil); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestSurroundingsTellProcessesApart(t *testing.T) {
+	self, err := surroundingsOf("self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := surroundingsOf(fmt.Sprint(os.Getpid()))
+	if err != nil || again != self {
+		t.Errorf("this process has other surroundings than itself, %v", err)
+	}
+	if bytes.Equal([]byte(self.limits), nil) || self.cgroups == "" {
+		t.Errorf("surroundings %+v", self)
+	}
+}
