@@ -37,6 +37,7 @@ type options struct {
 	flavour string
 	guest   string
 	append  string
+	args    string
 	json    string
 	logs    string
 	jobs    int
@@ -62,6 +63,7 @@ func parseFlags() options {
 	flag.StringVar(&o.flavour, "flavour", "cloud-amd64", "`flavour` of the kernels, cloud-amd64 or amd64")
 	flag.StringVar(&o.guest, "suite", "trixie", "Debian `suite` of the guests' disk")
 	flag.StringVar(&o.append, "append", "", "more `words` for every guest's kernel command line")
+	flag.StringVar(&o.args, "args", "", "more `arguments` for every test binary, such as '-test.run=Bind -test.failfast'")
 	flag.StringVar(&o.json, "json", "", "write the results to this `file`")
 	flag.StringVar(&o.logs, "logs", "", "`directory` for every guest's console and events (default: logs in the cache)")
 	flag.IntVar(&o.jobs, "jobs", guestsAtOnce(), "guests at once")

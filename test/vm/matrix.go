@@ -81,7 +81,7 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 			}
 		}
 		g := &guest{machine: m, image: images[m.Kernel], disk: disk, payload: p, limit: o.timeout}
-		g.tests = m.choose(p.tests)
+		g.tests = m.choose(p.tests, strings.Fields(o.args))
 		g.Append += " " + o.append
 		g.dir = filepath.Join(scratch, m.Name)
 		if err := os.Mkdir(g.dir, 0o755); err != nil {
@@ -92,16 +92,18 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 	return guests, nil
 }
 
-// choose returns the tests that a machine runs.
-func (m machine) choose(tests []job.Test) []job.Test {
+// choose returns the tests that a machine runs, with more arguments.
+func (m machine) choose(tests []job.Test, more []string) []job.Test {
 	var chosen []job.Test
 	for _, t := range tests {
 		if !m.runs(t.Group) {
 			continue
 		}
+		t.Args = slices.Clone(t.Args)
 		if m.Run != "" && t.Group == "integration" {
-			t.Args = append(slices.Clone(t.Args), "-test.run="+m.Run)
+			t.Args = append(t.Args, "-test.run="+m.Run)
 		}
+		t.Args = append(t.Args, more...)
 		t.Env = append(slices.Clone(t.Env), paceOfTests()...)
 		chosen = append(chosen, t)
 	}
