@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// control is the directory through which package mounts/fault is told.
+type control string
+
+func newControl(dir string) (control, error) {
+	for _, name := range []string{"armed", "fired", "seen"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			return "", err
+		}
+	}
+	return control(dir), nil
+}
+
+// arm has the point go wrong once, after skip passages.
+func (c control) arm(name, kind string, skip string) error {
+	return os.WriteFile(filepath.Join(string(c), "armed", name), []byte(kind+" "+skip), 0o600)
+}
+
+// names lists one of the directories.
+func (c control) names(dir string) map[string]bool {
+	entries, _ := os.ReadDir(filepath.Join(string(c), dir))
+	names := make(map[string]bool)
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
+	return names
+}
+
+// disarm takes back what is armed.
+func (c control) disarm() {
+	for name := range c.names("armed") {
+		_ = os.Remove(filepath.Join(string(c), "armed", name))
+	}
+}
+
+// strike is a fault that has happened.
+type strike struct{ point, kind string }
+
+// collect returns what has happened since it was last asked.
+func (c control) collect() (all []strike) {
+	for name := range c.names("fired") {
+		path := filepath.Join(string(c), "fired", name)
+		what, _ := os.ReadFile(path)
+		kind, _, _ := strings.Cut(strings.TrimSpace(string(what)), " ")
+		_, at, _ := strings.Cut(name, "-")
+		if os.Remove(path) == nil {
+			all = append(all, strike{point: at, kind: kind})
+		}
+	}
+	return all
+}

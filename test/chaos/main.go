@@ -1,0 +1,75 @@
+// Command chaos lets things go wrong in a shim on purpose, one at a time at every
+// place that is marked for it (package mounts/fault), and then many at once in
+// running bursts, with processes killed on top; after each it proves that nothing
+// is left, nothing is believed in that isn't there, and nothing was reported
+// wrongly. What is random follows from the seed that it prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// settings are what the command line can change.
+type settings struct {
+	seed    uint64
+	faults  int    // how many at least in all
+	workers int    // nodes that are used side by side
+	storms  bool   // no walk
+	only    string // points that contain this; "" all of them
+	short   bool
+}
+
+// shortFaults is enough for each point to go wrong in one way.
+const shortFaults = 150
+
+func main() {
+	var s settings
+	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "where random choices come from")
+	flag.IntVar(&s.faults, "faults", 1000, "how many faults at least; the long run takes 10000")
+	flag.IntVar(&s.workers, "workers", 2, "how many nodes to use side by side")
+	flag.StringVar(&s.only, "only", "", "walk only points whose names contain this, and end")
+	flag.BoolVar(&s.storms, "storms", false, "no walk, storms only")
+	flag.BoolVar(&s.short, "short", false, "each point in one random way, and a short storm")
+	flag.Parse()
+	if s.short {
+		s.faults = shortFaults
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, s)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the whole run, from nothing to nothing.
+func run(ctx context.Context, s settings) (retErr error) {
+	fmt.Printf("SEED %d (again: make chaos RUNFLAGS='-seed %d -faults %d')\n", s.seed, s.seed, s.faults)
+	points, err := findPoints()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	lab, err := newLab(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { retErr = errors.Join(retErr, lab.close()) }()
+	result := &tally{}
+	if !s.storms {
+		err = walk(ctx, s, lab, points, result)
+	}
+	if err == nil && s.only == "" && result.faults() < s.faults {
+		err = storm(ctx, s, lab, points, result)
+	}
+	result.print(time.Since(began))
+	return errors.Join(err, result.verdict())
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"tango/test/harness"
+)
+
+// eventsTimeout is how long the news of an end may take. It is waited for, and
+// mostly there.
+const eventsTimeout = time.Minute
+
+// prove returns what is left after everything was deleted. containerd itself
+// leaves a container's directories when the shim's `delete` failed, and takes them
+// away when it is started the next time; so what is left then counts.
+func (b *bench) prove(ctx context.Context) []string {
+	left, err := b.Settle(ctx)
+	if err == nil && len(left) > 0 {
+		if err = b.reboot(ctx); err == nil {
+			left, err = b.Settle(ctx)
+		}
+	}
+	if err != nil {
+		return append(left, err.Error())
+	}
+	return left
+}
+
+func (b *bench) reboot(ctx context.Context) error {
+	if err := b.Restart(ctx); err != nil {
+		return err
+	}
+	if err := b.listen(ctx); err != nil {
+		return err
+	}
+	return b.Purge(ctx)
+}
+
+// judge compares the events of a life with what its calls answered.
+func (b *bench) judge(ctx context.Context, l *life, killed bool) (wrong []string) {
+	if l.created {
+		b.awaitEvent(ctx, l, "/tasks/delete")
+	}
+	seen := b.events.Of(l.id)
+	count := func(topic, exec string) (n int) {
+		for _, e := range seen {
+			if e.Topic == topic && e.Exec == exec {
+				n++
+			}
+		}
+		return n
+	}
+	expect := func(what string, got, atLeast, atMost int) {
+		if got < atLeast || got > atMost {
+			wrong = append(wrong, fmt.Sprintf("%d events %s, want %d to %d: %s", got, what, atLeast, atMost, topics(seen)))
+		}
+	}
+	one := map[bool]int{true: 1}
+	again := one[killed] // containerd reports the end of a lost shim's container itself
+	expect("create", count("/tasks/create", ""), one[l.created && !killed], 1)
+	expect("start", count("/tasks/start", ""), one[l.started && !killed], 1)
+	expect("exit", count("/tasks/exit", l.id), one[l.created], 1+again)
+	if l.exec != "" {
+		expect("exec exit", count("/tasks/exit", l.exec), one[l.executed && !killed], 1)
+	}
+	return append(append(wrong, statuses(seen, l)...), order(seen, l, killed)...)
+}
+
+// statuses wants the events to tell the truth, and one truth.
+func statuses(seen []harness.Event, l *life) (wrong []string) {
+	told := map[string]uint32{}
+	for _, e := range seen {
+		if e.Topic != "/tasks/exit" {
+			continue
+		}
+		want := uint32(initCode)
+		if e.Exec != l.id {
+			want = execCode
+		}
+		if e.Status != want && e.Status != killedCode {
+			wrong = append(wrong, fmt.Sprintf("an event says that %s ended with %d, want %d", e.Exec, e.Status, want))
+		}
+		if first, ok := told[e.Exec]; ok && first != e.Status {
+			wrong = append(wrong, fmt.Sprintf("events say that %s ended with %d and with %d", e.Exec, first, e.Status))
+		}
+		told[e.Exec] = e.Status
+	}
+	return wrong
+}
+
+// order wants causes before effects.
+func order(seen []harness.Event, l *life, killed bool) (wrong []string) {
+	if killed {
+		return nil // what containerd reports itself comes when it comes
+	}
+	rank := map[string]int{"/tasks/create": 1, "/tasks/start": 2, "/tasks/exit": 3, "/tasks/delete": 4}
+	last := 0
+	for _, e := range seen {
+		if e.Topic == "/tasks/exit" && e.Exec != l.id {
+			continue
+		}
+		if r := rank[e.Topic]; r != 0 {
+			if r < last {
+				wrong = append(wrong, "events out of order: "+topics(seen))
+			}
+			last = r
+		}
+	}
+	return wrong
+}
+
+// awaitEvent waits until the container has had such an event.
+func (b *bench) awaitEvent(ctx context.Context, l *life, topic string) {
+	deadline := time.Now().Add(eventsTimeout)
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		for _, t := range b.events.Topics(l.id) {
+			if t == topic {
+				return
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func topics(seen []harness.Event) string {
+	var all []string
+	for _, e := range seen {
+		all = append(all, strings.TrimPrefix(e.Topic, "/tasks/"))
+	}
+	return strings.Join(all, " ")
+}
