@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,15 +48,23 @@ func runPrivately() int {
 	return 1
 }
 
-// onHost runs f, which may mount things: they are taken away afterwards.
+// onHost runs f, which may mount things: they are taken away afterwards. What
+// others had mounted may go at any time, with the directory that it was on.
 func onHost(t *testing.T, f func() error) {
 	t.Helper()
-	before := len(mountTable(t))
+	before := make(map[string]bool)
+	for _, fields := range mountInfo(t) {
+		before[fields[0]] = true
+	}
 	err := f()
-	table := mountTable(t)
-	for i := len(table) - 1; i >= before; i-- {
-		if err := unix.Unmount(table[i], unix.MNT_DETACH); err != nil {
-			t.Errorf("cannot clean up %s: %v", table[i], err)
+	infos := mountInfo(t)
+	slices.Reverse(infos)
+	for _, fields := range infos {
+		if before[fields[0]] {
+			continue
+		}
+		if err := unix.Unmount(fields[4], unix.MNT_DETACH); err != nil {
+			t.Errorf("cannot clean up %s: %v", fields[4], err)
 		}
 	}
 	if err != nil {
@@ -65,15 +74,25 @@ func onHost(t *testing.T, f func() error) {
 
 func mountTable(t *testing.T) []string {
 	t.Helper()
+	var points []string
+	for _, fields := range mountInfo(t) {
+		points = append(points, fields[4])
+	}
+	return points
+}
+
+// mountInfo is the mount table, in order of age, taken apart.
+func mountInfo(t *testing.T) [][]string {
+	t.Helper()
 	data, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var points []string
-	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
-		points = append(points, strings.Fields(line)[4])
+	var infos [][]string
+	for line := range strings.Lines(string(data)) {
+		infos = append(infos, strings.Fields(line))
 	}
-	return points
+	return infos
 }
 
 func TestTemplateHoldsAHandfulOfMountsWhateverTheHostHas(t *testing.T) {
@@ -133,4 +152,16 @@ func TestSecondHolderTakesTheTemplateOver(t *testing.T) {
 	if len(left) != 0 {
 		t.Errorf("left in the registry: %v", left)
 	}
+}
+
+// added lists the mounts that came in between.
+func added(before, after []string) []string {
+	had := make(map[string]int)
+	for _, point := range before {
+		had[point]++
+	}
+	return slices.DeleteFunc(slices.Clone(after), func(point string) bool {
+		had[point]--
+		return had[point] >= 0
+	})
 }

@@ -44,7 +44,7 @@ func inFork(t *testing.T, tmpl *Template, bundle string, sources []Source, look 
 	if err != nil {
 		return err
 	}
-	if after := mountTable(t); !slices.Equal(before, after) {
+	if after := mountTable(t); len(added(before, after)) > 0 {
 		t.Errorf("the host's mounts changed from %v to %v", before, after)
 	}
 	return ns.Close()
@@ -136,7 +136,7 @@ func TestSourceMayHoldTheBundle(t *testing.T) {
 			return err
 		}
 		defer tmpl.Close()
-		if after := mountTable(t); !slices.Equal(before, after) {
+		if after := mountTable(t); len(added(before, after)) > 0 {
 			t.Errorf("making the template changed the host's mounts from %v to %v", before, after)
 		}
 		sources := []Source{{Path: "/", Recursive: true}, {Path: dir, Recursive: true}}
@@ -353,7 +353,7 @@ func TestForkFailsWithWhatFillsIt(t *testing.T) {
 	if ns, err := tmpl.Fork(func() error { return want }); !errors.Is(err, want) || ns != nil {
 		t.Errorf("Fork: %v, %v", ns, err)
 	}
-	if ns, err := ForkHost(func() error { return want }); !errors.Is(err, want) || ns != nil {
+	if ns, err := ForkHost("", func() error { return want }); !errors.Is(err, want) || ns != nil {
 		t.Errorf("ForkHost: %v, %v", ns, err)
 	}
 }

@@ -85,41 +85,12 @@ func (t *Template) File() *os.File { return t.ns.File() }
 // on a thread of its own that dies afterwards. The caller closes the namespace;
 // if no process has joined it by then, it goes away with all its mounts.
 func (t *Template) Fork(fill func() error) (*kernel.Namespace, error) {
-	return fork(t.ns.Enter, fill)
-}
-
-// ForkHost is Fork for the rare container that needs everything the host has
-// mounted. It costs what copying the host's table costs. The copy is private.
-func ForkHost(fill func() error) (*kernel.Namespace, error) {
-	return fork(func() error { return nil }, func() error {
-		if err := kernel.SetPropagation("/", kernel.Slave, true); err != nil {
+	return fork(func() error {
+		if err := t.ns.Enter(); err != nil {
 			return err
 		}
-		return fill()
-	})
-}
-
-func fork(enter, fill func() error) (ns *kernel.Namespace, _ error) {
-	err := kernel.InNewThread(func() (err error) {
-		if err = enter(); err != nil {
-			return err
-		}
-		if err = kernel.UnshareNamespace(); err != nil {
-			return err
-		}
-		if err = fault.Point("fork.fill"); err != nil {
-			return err
-		}
-		if err = fill(); err != nil {
-			return err
-		}
-		if err = fault.Point("fork.hold"); err != nil {
-			return err
-		}
-		ns, err = kernel.CurrentNamespace()
-		return err
-	})
-	return ns, err
+		return enterCopy()
+	}, fill)
 }
 
 // Close gives the template up. Namespaces forked from it live on.
