@@ -65,14 +65,26 @@ func (w Way) choose(f kernel.Features, o overlay, m Mapping) (Way, error) {
 		return 0, needs(w, kernel.LowerdirPlus)
 	case w != WayAuto:
 		return w, nil
-	case m.empty() && canPlain(f, o):
-		return WayPlain, nil
-	case f.OverlayDetachedLayer:
-		return WayDetached, nil
-	case f.LowerdirPlus:
-		return WayPrivate, nil
 	default:
-		return WayOptions, nil
+		return best(f, m.empty() && canPlain(f, o)), nil
+	}
+}
+
+// Best is what [WayAuto] comes to for an overlay with paths of ordinary length,
+// id-mapped or not. Whether layers can be id-mapped is another question, see
+// kernel.OverlayIDMappedLayers.
+func Best(f kernel.Features, mapped bool) Way { return best(f, !mapped && f.LowerdirPlus) }
+
+func best(f kernel.Features, plain bool) Way {
+	switch {
+	case plain:
+		return WayPlain
+	case f.OverlayDetachedLayer:
+		return WayDetached
+	case f.LowerdirPlus:
+		return WayPrivate
+	default:
+		return WayOptions
 	}
 }
 

@@ -34,19 +34,10 @@ func waysOf(k Kernel) Ways {
 			return Ways{Plain: wayUnknown, UserNamespace: wayUnknown}
 		}
 	}
-	shared := rootfs.WayOptions
-	switch {
-	case k.has(kernel.OverlayDetachedLayer):
-		shared = rootfs.WayDetached
-	case k.has(kernel.LowerdirPlus):
-		shared = rootfs.WayPrivate
-	}
-	w := Ways{Plain: shared.String(), UserNamespace: wayNone}
-	if k.has(kernel.LowerdirPlus) {
-		w.Plain = rootfs.WayPlain.String()
-	}
+	f := kernel.Features{OverlayDetachedLayer: k.has(kernel.OverlayDetachedLayer), LowerdirPlus: k.has(kernel.LowerdirPlus)}
+	w := Ways{Plain: rootfs.Best(f, false).String(), UserNamespace: wayNone}
 	if k.has(kernel.IDMappedMounts) && k.has(kernel.OverlayIDMappedLayers) {
-		w.UserNamespace = shared.String()
+		w.UserNamespace = rootfs.Best(f, true).String()
 	}
 	return w
 }
