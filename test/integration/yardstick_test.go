@@ -24,7 +24,11 @@ var varying = []struct {
 	plain   string
 }{
 	{regexp.MustCompile(`/[^ ":]*/tango-node-[0-9]+`), "NODE"},
-	{regexp.MustCompile(`\bc[0-9]+\b`), "ID"},
+	// Where the source of a bind mount is taken to: docs/operations.md.
+	{regexp.MustCompile(`NODE/[^ ":]*/sources-[0-9]+/[0-9]+|NODE/volume|on /proc\b`), "SOURCE"},
+	{regexp.MustCompile(`\bon SOURCE`), "SOURCE"},
+	{regexp.MustCompile(`0x[0-9a-f]+`), "ADDRESS"},
+	{regexp.MustCompile(`\b[ce][0-9]+\b`), "ID"},
 	{regexp.MustCompile(`/proc/[0-9]+/`), "/proc/PID/"},
 	{regexp.MustCompile(`/fd/[0-9]+`), "/fd/N"},
 	{regexp.MustCompile(`: unknown\b`), ""}, // the stock shim does not say of what kind its errors are
@@ -49,6 +53,25 @@ func sameRefusal(t *testing.T, h *harness.Harness, s harness.Spec, words string)
 		spec := s
 		spec.Runtime = runtime
 		_, err := h.Node.Run(h.Ctx(), spec)
+		return plain(err)
+	})
+	if stock != tango || !strings.Contains(tango, words) {
+		t.Errorf("tango says\n%s\nrunc says\n%s\nboth should say %q", tango, stock, words)
+	}
+}
+
+// sameExecRefusal is sameRefusal for a further process of a container, which goes
+// on.
+func sameExecRefusal(t *testing.T, h *harness.Harness, s harness.ExecSpec, words string) {
+	t.Helper()
+	stock, tango := both(t, func(runtime string) string {
+		c := h.Run(harness.Spec{Runtime: runtime})
+		defer h.Delete(c)
+		e, err := c.NewExec(h.Ctx(), s)
+		if err == nil {
+			err = e.Start(h.Ctx())
+		}
+		expectOutput(t, h, c, "alive", "echo", "alive")
 		return plain(err)
 	})
 	if stock != tango || !strings.Contains(tango, words) {
