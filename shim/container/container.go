@@ -40,6 +40,7 @@ type Container struct {
 	restore    *restore       // nil unless created from a checkpoint
 	root       *rootfs.Rootfs // nil if the spec names a directory of the host
 	onHost     string         // where root is attached in the host's namespace; "" mostly
+	sources    sourceNames    // fixed when the first process is launched
 	stock      []mount.Mount  // of the root, if it was mounted as containerd does
 	sharesPIDs bool           // other processes than its own may be in its PID namespace
 	cgroup     cgroupHandle

@@ -190,7 +190,7 @@ func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
 	attachIO(p, c.init.io)
 	p.Init = true
 	if err := c.startFirst(p); err != nil {
-		return nil, createError(err)
+		return nil, createError(c.sources.restore(err))
 	}
 	if err := c.init.io.Started(ctx); err != nil {
 		return nil, err

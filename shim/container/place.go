@@ -158,6 +158,7 @@ func (c *Container) stageSources(t *mountns.Template, config *configs.Config) (*
 		return nil, fmt.Errorf("cannot prepare the sources of bind mounts: %w", err)
 	}
 	for i, path := range paths {
+		c.sources.add(found[i], *path)
 		*path = found[i]
 	}
 	return staging, nil

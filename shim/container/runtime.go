@@ -43,9 +43,10 @@ type Runtime struct {
 	sender   *telemetry.Sender
 	calls    mountCalls
 
-	mu       sync.Mutex // guards the following, made when first needed
-	rootfs   *rootfs.Preparer
-	template *mountns.Template
+	mu         sync.Mutex // guards the following, made when first needed
+	rootfs     *rootfs.Preparer
+	template   *mountns.Template
+	leanFailed bool // the template can't be had; not tried again
 }
 
 // NewRuntime returns a runtime without containers. The process must be a child
@@ -100,12 +101,13 @@ func (r *Runtime) preparer(way string) (*rootfs.Preparer, error) {
 func (r *Runtime) lean(bundle string) *mountns.Template {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.template != nil {
+	if r.template != nil || r.leanFailed {
 		return r.template
 	}
 	t, err := mountns.Open(r.shared.RunDir, filepath.Dir(bundle))
 	if err != nil {
-		log.L.WithError(err).Warn("no template mount namespace: containers start from a copy of the host's mounts")
+		log.L.WithError(err).Warn("no template mount namespace: this pod's containers start from copies of the host's mounts")
+		r.leanFailed = true
 		return nil
 	}
 	r.template = t
