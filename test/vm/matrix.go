@@ -117,7 +117,7 @@ func paceOfTests() []string {
 	if kvm() {
 		return nil
 	}
-	return []string{"TANGO_TEST_PATIENCE=10", fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU())}
+	return []string{"TANGO_TEST_PATIENCE=4", fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU())}
 }
 
 // runs says whether a machine runs a group.

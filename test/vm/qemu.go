@@ -16,10 +16,9 @@ import (
 // memory is a guest's, over all its nodes, in MiB.
 const memory = 2048
 
-// silence is how long a guest may say nothing: no line of a test, no event. Five
-// times what the slowest single test takes on an emulated CPU with a core of its
-// own, since the host may have other things to do.
-const silence = 6 * time.Minute
+// silence is how long a guest may say nothing: no line of a test, no event. It is
+// longer than a test waits for what never comes, so that the test can tell.
+const silence = 12 * time.Minute
 
 // guest is one boot of one machine.
 type guest struct {
