@@ -35,6 +35,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return exitFine
 	case errors.Is(err, errMissing):
 		return exitMissing
+	case errors.Is(err, errDisabled):
+		return exitDisabled
 	case errors.Is(err, errSteps):
 		return exitSteps
 	case errors.As(err, &usage):
@@ -55,7 +57,8 @@ func command(where func() host, stdout, stderr io.Writer) *cli.Command {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			doctorCommand(where), installCommand(where), uninstallCommand(where), versionCommand(),
+			doctorCommand(where), installCommand(where), uninstallCommand(where),
+			psCommand(), statsCommand(), topCommand(), abCommand(), exporterCommand(), versionCommand(),
 		},
 		Action:  unknownCommand,
 		Suggest: true,
