@@ -85,6 +85,77 @@ func TestShimUmask(t *testing.T) {
 	}
 }
 
+// groupFor makes a cgroup in every hierarchy and takes it away after the node.
+// Call it before the node is made.
+func groupFor(t *testing.T, name string) {
+	t.Helper()
+	for _, dir := range groupDirs(t, name) {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Rmdir(dir); err != nil {
+				t.Errorf("cannot remove cgroup %s: %v", dir, err)
+			}
+		})
+		inheritCPUs(t, dir)
+	}
+}
+
+// groupDirs are the directories of a cgroup: one in the only hierarchy of cgroup
+// v2, or one for each mounted controller of v1.
+func groupDirs(t *testing.T, name string) []string {
+	t.Helper()
+	const root = "/sys/fs/cgroup"
+	if _, err := os.Stat(root + "/cgroup.controllers"); err == nil {
+		return []string{filepath.Join(root, name)}
+	}
+	files, err := filepath.Glob(root + "/*/cgroup.procs")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cgroup hierarchies in %s: %v", root, err)
+	}
+	var dirs []string
+	for _, file := range files {
+		dirs = append(dirs, filepath.Join(filepath.Dir(file), name))
+	}
+	return dirs
+}
+
+// inheritCPUs fills in what a new group of the v1 cpuset controller must have
+// before a process can be put into it.
+func inheritCPUs(t *testing.T, dir string) {
+	t.Helper()
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		value, err := os.ReadFile(filepath.Join(filepath.Dir(dir), file))
+		if err != nil {
+			continue // another controller, or v2
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestShimCgroup puts the shim into a cgroup of its own, and the container's
+// processes not.
+func TestShimCgroup(t *testing.T) {
+	t.Parallel()
+	group := fmt.Sprintf("/tango-shims-%d", os.Getpid())
+	groupFor(t, group)
+	h := harness.New(t, harness.Options{})
+	c := h.Run(harness.Spec{Options: runtimeOptions(t, h, func(o *options.Options) { o.ShimCgroup = group })})
+	for _, dir := range groupDirs(t, group) {
+		if strings.HasPrefix(dir, "/sys/fs/cgroup/unified/") {
+			continue // beside v1 controllers, v2 has none to put anybody into
+		}
+		data, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if want := strconv.Itoa(theShim(t, h).PID); err != nil || strings.TrimSpace(string(data)) != want {
+			t.Errorf("in %s are the processes %q, %v; want %s", dir, data, err, want)
+		}
+	}
+	expectOutput(t, h, c, "alive", "echo", "alive")
+}
+
 // TestShimCgroupMissing wants an error that names the group, and nothing left.
 func TestShimCgroupMissing(t *testing.T) {
 	h := newNode(t)
