@@ -93,7 +93,7 @@ test: test-unit test-integration ## all tests (as root): units, then containers 
 test-unit: root deps ## tests of the packages, on the real kernel
 	$(call say,unit tests)
 	@$(GO) test -tags '$(TAGS)' $(TESTFLAGS) ./...
-	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/... ./figures/... ./private/... ./lockwait/...
+	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/... ./figures/... ./private/... ./lockwait/... ./mountbench/...
 
 .PHONY: test-integration
 test-integration: root build tools ## tests of whole containers (RUNTIME=runc: against the stock shim)
@@ -123,6 +123,12 @@ ifneq ($(wildcard test/bench/*.go),)
 .PHONY: bench
 bench: root build tools ## measure tango against the stock shim, interleaved
 	@cd test && $(GO) run ./bench $(RUNFLAGS)
+endif
+
+ifneq ($(wildcard test/mountbench/*.go),)
+.PHONY: mountbench
+mountbench: root ## mount throughput and latency from 1 to 64 threads: judges a machine (needs no containerd)
+	@cd test && $(GO) run ./mountbench $(RUNFLAGS)
 endif
 
 ifneq ($(wildcard test/lockwait/*.go),)

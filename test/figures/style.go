@@ -25,6 +25,9 @@ var (
 	Doubtful = color.NRGBA{0xB4, 0xBC, 0xC6, 0xFF} // axes, and what allows no conclusion
 )
 
+// Dashes are those of the second of two curves of one colour.
+var Dashes = []vg.Length{5 * Px, 4 * Px}
+
 // NewPanel returns an empty plot in the pictures' style.
 func NewPanel(title, x, y string) *plot.Plot {
 	p := plot.New()
