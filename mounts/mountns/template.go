@@ -81,6 +81,10 @@ func (t *Template) Registry() pidref.Dir { return t.registry.dir }
 // File is the template's mount namespace, still owned by the Template.
 func (t *Template) File() *os.File { return t.ns.File() }
 
+// Enter moves the calling thread, which must be locked and not be used for anything
+// else afterwards, into the template itself.
+func (t *Template) Enter() error { return t.ns.Enter() }
+
 // Fork makes a namespace that starts as a copy of the template. fill runs in it,
 // on a thread of its own that dies afterwards. The caller closes the namespace;
 // if no process has joined it by then, it goes away with all its mounts.

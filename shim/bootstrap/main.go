@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/log"
 
+	"tango/shim/container"
 	"tango/shim/host"
 )
 
@@ -44,9 +45,9 @@ func (inv *invocation) run() error {
 	case inv.action == host.Action:
 		return host.Main(inv.rest, answer)
 	case inv.action == host.WarmAction:
-		return serveWarm()
+		return serveWarm(inv.rest)
 	case inv.action == "" && !inv.info:
-		return inv.serve(nil)
+		return inv.serve(nil, nil)
 	}
 	c, err := self()
 	if err != nil {
@@ -87,7 +88,7 @@ func (inv *invocation) context(ctx context.Context) (context.Context, error) {
 }
 
 // serve is the daemon; socket, if any, is what it was given to serve on.
-func (inv *invocation) serve(socket *os.File) error {
+func (inv *invocation) serve(socket *os.File, prepared *container.Prepared) error {
 	ctx, err := inv.context(context.Background())
 	if err != nil {
 		return err
@@ -95,19 +96,24 @@ func (inv *invocation) serve(socket *os.File) error {
 	if inv.debug {
 		_ = log.SetLevel(log.DebugLevel.String())
 	}
-	return serve(ctx, inv, socket)
+	return serve(ctx, inv, socket, prepared)
 }
 
 // serveWarm is a daemon that is told whom to serve when it has started up already.
-func serveWarm() error {
+func serveWarm(rest []string) error {
+	c, err := host.ParseConfig(rest)
+	if err != nil {
+		return err
+	}
 	prepareDaemon()
+	prepared := container.Prepare(container.Shared{RunDir: c.RunDir, Executables: c.Executables}, c.Bundles)
 	args, socket, err := host.AwaitRole()
 	if err != nil || socket == nil {
-		return err
+		return errors.Join(err, prepared.Close())
 	}
 	inv, err := parseInvocation(args)
 	if err != nil {
 		return err
 	}
-	return inv.serve(socket)
+	return inv.serve(socket, prepared)
 }

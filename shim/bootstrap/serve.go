@@ -38,8 +38,9 @@ func prepareDaemon() {
 }
 
 // serve is the daemon: it answers containerd until it is told to shut down. socket
-// is what it was given to serve on, nil if start has left it as inheritedSocket.
-func serve(ctx context.Context, inv *invocation, socket *os.File) error {
+// is what it was given to serve on, nil if start has left it as inheritedSocket;
+// prepared is what it has got ready before, or nil.
+func serve(ctx context.Context, inv *invocation, socket *os.File, prepared *container.Prepared) error {
 	prepareDaemon()
 	// libcontainer passes it on to init, which has one thing to do at a time and
 	// would spend a third of its time on starting and waking threads.
@@ -64,6 +65,7 @@ func serve(ctx context.Context, inv *invocation, socket *os.File) error {
 	}
 	defer publisher.Close()
 	sharing := shared()
+	sharing.Prepared = prepared
 	defer sharing.Executables.Drop(os.Getpid()) // start has listed this process
 	service := task.New(ctx, sharing, publisher, cancel)
 	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(ttrpc.UnixSocketRequireSameUser()))

@@ -32,6 +32,7 @@ type Shared struct {
 	// Executables lists who runs from this process's sealed binary; empty if
 	// this process doesn't.
 	Executables pidref.Dir
+	Prepared    *Prepared // may be nil; the runtime takes it over
 }
 
 // Runtime runs the containers of one shim.
@@ -66,7 +67,7 @@ func (r *Runtime) Close() error {
 	r.sender.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var errs []error
+	errs := []error{r.shared.Prepared.Close()}
 	if r.rootfs != nil {
 		errs = append(errs, r.rootfs.Close())
 	}
@@ -102,6 +103,9 @@ func (r *Runtime) lean(bundle string) *mountns.Template {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.template != nil || r.leanFailed {
+		return r.template
+	}
+	if r.template = r.shared.Prepared.templateFor(filepath.Dir(bundle)); r.template != nil {
 		return r.template
 	}
 	t, err := mountns.Open(r.shared.RunDir, filepath.Dir(bundle))

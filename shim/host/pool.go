@@ -112,7 +112,7 @@ func (p *Pool) start() (*Warm, error) {
 	defer its.Close()
 	cmd := &exec.Cmd{
 		Path:        "/proc/self/exe",
-		Args:        []string{"containerd-shim-tango-v2", WarmAction},
+		Args:        append([]string{"containerd-shim-tango-v2", WarmAction}, p.Config.args()...),
 		Dir:         "/",
 		Env:         append(os.Environ(), Procs()),
 		ExtraFiles:  []*os.File{its},

@@ -34,7 +34,7 @@ type service struct {
 // Main is the service. It returns when it is no longer needed, at once if another
 // one runs. handle answers what is relayed.
 func Main(args []string, handle Handler) error {
-	c, err := parseArgs(args)
+	c, err := ParseConfig(args)
 	if err != nil {
 		return err
 	}

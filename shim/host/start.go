@@ -55,9 +55,10 @@ func (c Config) args() []string {
 	return []string{c.RunDir, string(c.Executables), c.Relay, c.Bundles}
 }
 
-func parseArgs(args []string) (Config, error) {
+// ParseConfig reads a Config from the arguments of a service or a warm shim.
+func ParseConfig(args []string) (Config, error) {
 	if len(args) != 4 {
-		return Config{}, fmt.Errorf("%s takes a run directory, a registry, a socket's name and the bundles' directory, got %q", Action, args)
+		return Config{}, fmt.Errorf("the host service takes a run directory, a registry, a socket's name and the bundles' directory, got %q", args)
 	}
 	return Config{RunDir: args[0], Executables: pidref.Dir(args[1]), Relay: args[2], Bundles: args[3]}, nil
 }

@@ -78,7 +78,7 @@ func (n *Node) leakedProcesses(context.Context) ([]string, error) {
 // isService reports whether a process is the host service, or a shim that it has
 // started beforehand: they end by themselves some time after their last user.
 func isService(p Process) bool {
-	return strings.Contains(p.Command, " service ") || strings.HasSuffix(p.Command, " warm")
+	return strings.Contains(p.Command, " service ") || strings.Contains(p.Command, " warm ")
 }
 
 func (n *Node) leakedCgroups(context.Context) ([]string, error) {

@@ -1,0 +1,79 @@
+package container
+
+import (
+	"encoding/json"
+	"os"
+
+	"github.com/cyphar/filepath-securejoin/pathrs-lite/procfs"
+	"github.com/opencontainers/runc/libcontainer/specconv"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"tango/mounts/kernel"
+	"tango/mounts/mountns"
+	"tango/shim/options"
+)
+
+// Prepared is what a shim has ready before it knows whom it serves.
+type Prepared struct {
+	bundles  string // the directory that bundles are in
+	template *mountns.Template
+}
+
+// Prepare has this process ready for its first container: what is made once per
+// process is made, and the code that a create runs through has run. Trouble is met
+// again, and told, where it matters. bundles is where the container's bundle will be.
+func Prepare(shared Shared, bundles string) *Prepared {
+	p := &Prepared{bundles: bundles}
+	p.template, _ = mountns.Open(shared.RunDir, bundles)
+	if proc, err := procfs.OpenProcRoot(); err == nil { // keeps an instance of procfs for libcontainer
+		_ = proc.Close()
+	}
+	if self, err := os.FindProcess(os.Getpid()); err == nil { // finds out, with a child, whether pidfds can be had
+		_ = self.Release()
+	}
+	_, _ = hierarchy()
+	p.rehearse()
+	return p
+}
+
+// rehearse reads an example of a spec as a create does.
+func (p *Prepared) rehearse() {
+	data, err := json.Marshal(specconv.Example())
+	if err != nil {
+		return
+	}
+	var spec specs.Spec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return
+	}
+	config, err := newConfig("rehearsal", p.bundles, &spec, options.Config{})
+	if err != nil || p.template == nil {
+		return
+	}
+	_ = kernel.InNewThread(func() error {
+		if err := p.template.Enter(); err != nil {
+			return err
+		}
+		learnCgroups(config)
+		return nil
+	})
+}
+
+// templateFor hands the template over, if it is one for bundles in that directory;
+// else nil.
+func (p *Prepared) templateFor(bundles string) *mountns.Template {
+	if p == nil || p.bundles != bundles {
+		return nil
+	}
+	t := p.template
+	p.template = nil
+	return t
+}
+
+// Close gives up what no container has come to need.
+func (p *Prepared) Close() error {
+	if p == nil || p.template == nil {
+		return nil
+	}
+	return p.template.Close()
+}
