@@ -1,0 +1,190 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/worker"
+)
+
+// here is local work that is counted.
+func here(n *int) func(context.Context) (Reply, error) {
+	return func(context.Context) (Reply, error) { *n++; return Reply{Payload: []byte("here")}, nil }
+}
+
+// TestWithoutService: everything works, is counted, and said once.
+func TestWithoutService(t *testing.T) {
+	log := &lines{}
+	w := openWorkers(t, worker.Config{Abreast: 1})
+	c := NewClient(ClientConfig{
+		Dir: filepath.Join(t.TempDir(), "none"), Log: log.add,
+		Workers: func() (*worker.Workers, error) { return w, nil },
+	})
+	done := 0
+	for range 3 {
+		reply, err := c.Do(patient(t), Request{}, here(&done))
+		must(t, err)
+		if string(reply.Payload) != "here" {
+			t.Errorf("reply %q", reply.Payload)
+		}
+	}
+	lease, err := c.Lease(patient(t), worker.AnyNode, time.Hour)
+	must(t, err)
+	if w.Turn().Stats().Holders != 1 {
+		t.Error("the turn here was not taken")
+	}
+	lease.Release()
+	lease.Release()
+	if w.Turn().Stats().Holders != 0 {
+		t.Error("the turn here was not given back")
+	}
+	if got := c.Stats(); done != 3 || got != (ClientStats{Unreachable: 4}) {
+		t.Errorf("done %d times, counted %+v", done, got)
+	}
+	if len(log.all) != 1 {
+		t.Errorf("logged %q", log.all)
+	}
+	if _, err := c.ServerStats(patient(t)); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("%v, want ENOENT", err)
+	}
+}
+
+// TestLeaseOfNothing: a turn that nobody can lend holds nobody up.
+func TestLeaseOfNothing(t *testing.T) {
+	w := openWorkers(t, worker.Config{Abreast: 1})
+	held, err := w.Lease(patient(t), worker.AnyNode, time.Hour)
+	must(t, err)
+	defer held.Release()
+	for name, workers := range map[string]func() (*worker.Workers, error){
+		"no workers":      nil,
+		"broken workers":  func() (*worker.Workers, error) { return nil, unix.ENOMEM },
+		"turn never free": func() (*worker.Workers, error) { return w, nil },
+	} {
+		c := NewClient(ClientConfig{Dir: t.TempDir(), Patience: time.Millisecond, Workers: workers})
+		lease, err := c.Lease(patient(t), worker.AnyNode, time.Hour)
+		if err != nil || lease != nil {
+			t.Errorf("%s: %v, %v", name, lease, err)
+		}
+		lease.Release()
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := c.Lease(ended, worker.AnyNode, time.Hour); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want canceled", name, err)
+		}
+	}
+}
+
+// TestStalled: a service that takes connections and does not answer is waited for
+// once, and then left alone for a while; when it answers again, it is used.
+func TestStalled(t *testing.T) {
+	log := &lines{}
+	dir := filepath.Join(t.TempDir(), "service")
+	l, err := Listen(dir)
+	must(t, err)
+	c := NewClient(ClientConfig{Dir: dir, Patience: 5 * time.Millisecond, Pause: 200 * time.Millisecond, Log: log.add})
+	done := 0
+	_, err = c.Do(patient(t), Request{}, here(&done))
+	must(t, err)
+	for range 5 {
+		_, err := c.Do(patient(t), Request{}, here(&done))
+		must(t, err)
+	}
+	s := c.Stats()
+	if done != 6 || s.Stalled < 1 || s.Skipped < 1 || s.Stalled+s.Skipped != 6 {
+		t.Errorf("done %d times, counted %+v", done, s)
+	}
+	r := &running{dir: dir, log: &lines{}, workers: openWorkers(t, worker.Config{})}
+	r.serveOn(t, l, Config{Workers: r.workers, Work: func(context.Context, Request) (Reply, error) { return Reply{}, nil }})
+	c.config.Patience = patience
+	eventually(t, "use of the service", func() bool {
+		_, err := c.Do(patient(t), Request{}, here(&done))
+		must(t, err)
+		return c.Stats().Served > 0
+	})
+	if log.with("can't be used") != 1 || log.with("answers again") != 1 || len(log.all) != 2 {
+		t.Errorf("logged %q", log.all)
+	}
+	r.stop()
+}
+
+// TestRefused: what the service can't do is done here, and it is asked again.
+func TestRefused(t *testing.T) {
+	r := serve(t, Config{Work: func(context.Context, Request) (Reply, error) { return Reply{}, unix.EXDEV }})
+	c := r.client()
+	done := 0
+	for range 2 {
+		_, err := c.Do(patient(t), Request{}, here(&done))
+		must(t, err)
+	}
+	if got := c.Stats(); done != 2 || got != (ClientStats{Refused: 2}) {
+		t.Errorf("done %d times, counted %+v", done, got)
+	}
+	// What can't be sent is as what is refused.
+	_, err := c.Do(patient(t), Request{Payload: make([]byte, MaxPayload+1)}, here(&done))
+	must(t, err)
+	if done != 3 {
+		t.Error("too much for a message was not done here")
+	}
+}
+
+// TestDiesOverIt: a service that dies while it works costs a try.
+func TestDiesOverIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "service")
+	l, err := Listen(dir)
+	must(t, err)
+	defer l.Close()
+	go func() {
+		conn, err := l.socket.AcceptUnix()
+		if err == nil {
+			_, _ = receive(conn) // and not a word
+			conn.Close()
+		}
+	}()
+	c := NewClient(ClientConfig{Dir: dir, Patience: patience})
+	done := 0
+	_, err = c.Do(patient(t), Request{}, here(&done))
+	must(t, err)
+	if got := c.Stats(); done != 1 || got.Unreachable != 1 {
+		t.Errorf("done %d times, counted %+v", done, got)
+	}
+}
+
+// TestAnswersNonsense: a service that does not keep to the protocol is as none.
+func TestAnswersNonsense(t *testing.T) {
+	for name, answer := range map[string]func(*net.UnixConn) error{
+		"garbage":   func(c *net.UnixConn) error { _, err := c.Write([]byte("garbage")); return err },
+		"a request": func(c *net.UnixConn) error { return send(c, &message{kind: kindStats}) },
+		"descriptors": func(c *net.UnixConn) error {
+			return send(c, &message{kind: kindStats, files: devNulls(t, 3)})
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "service")
+		l, err := Listen(dir)
+		must(t, err)
+		ended := make(chan error, 1)
+		go func() {
+			conn, err := l.socket.AcceptUnix()
+			if err == nil {
+				_, err = receive(conn)
+				err = errors.Join(err, answer(conn))
+				conn.Close()
+			}
+			ended <- err
+		}()
+		c := NewClient(ClientConfig{Dir: dir, Patience: patience})
+		done := 0
+		_, err = c.Do(patient(t), Request{}, here(&done))
+		must(t, err)
+		must(t, <-ended)
+		if done != 1 {
+			t.Errorf("%s: not done here", name)
+		}
+		must(t, l.Close())
+	}
+}
