@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -177,10 +178,13 @@ func again(ctx context.Context, download func() error) error {
 	return download()
 }
 
-// run runs a program in dir; its output is part of the error where it fails.
+// run runs a program in dir; its output is part of the error where it fails. Its
+// children end with it: debootstrap has many.
 func run(ctx context.Context, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot run %s: %w\n%s", cmd, err, tail(string(out), 40))
 	}
