@@ -11,8 +11,11 @@ import (
 // readAll is SYSLOG_ACTION_READ_ALL of syslog(2).
 const readAll = 3
 
-// bad finds the kernel's own complaints; a stall of RCU or of a CPU is not one
-// of them, since an emulated CPU may well be late.
+// late finds complaints that are none, since an emulated CPU may well be late:
+// stalls of RCU, of a CPU or of a workqueue.
+var late = regexp.MustCompile(`soft lockup|workqueue lockup|stall`)
+
+// bad finds the kernel's own complaints.
 var bad = regexp.MustCompile(`WARNING: |BUG: |Oops|general protection|kernel panic|refcount_t|unregister_netdevice: waiting`)
 
 // reportKernelLog reports what the kernel complained of while the tests ran.
@@ -24,7 +27,7 @@ func reportKernelLog(r *reporter) {
 		return
 	}
 	for line := range strings.Lines(string(buf[:n])) {
-		if bad.MatchString(line) {
+		if bad.MatchString(line) && !late.MatchString(line) {
 			r.send(job.Event{Kind: job.Kernel, Text: strings.TrimSpace(line)})
 		}
 	}
