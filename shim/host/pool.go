@@ -123,8 +123,9 @@ func (p *Pool) start() (*Warm, error) {
 		return nil, err
 	}
 	w := &Warm{Pid: cmd.Process.Pid, conn: ours}
+	w.setNice(maxNice)
 	_ = cmd.Process.Release()
-	if err := w.await(); err != nil {
+	if err := w.await(startTimeout); err != nil {
 		w.Close()
 		return nil, err
 	}

@@ -38,7 +38,9 @@ func Start(c Config, exe *os.File, env []string) error {
 		Args:        append([]string{"containerd-shim-tango-v2", Action}, c.args()...),
 		Dir:         "/",
 		Env:         env,
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		// In a session of its own it would get a share of the CPU of its own, too:
+		// see sched_setattr(2) about autogroups.
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start the host service: %w", err)

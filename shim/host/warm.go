@@ -22,8 +22,13 @@ type Role struct {
 	Dir  string // working directory
 }
 
-// warmTimeout is how long a warm shim may take to start up, or to take its role.
-const warmTimeout = 3 * time.Second
+const (
+	// startTimeout is how long a warm shim may take to start up, which it does
+	// when nobody else needs the CPU.
+	startTimeout = time.Minute
+	// roleTimeout is how long it may take to take its role.
+	roleTimeout = 3 * time.Second
+)
 
 // maxRole bounds a role on its way, in bytes.
 const maxRole = 128 << 10
@@ -34,9 +39,16 @@ type Warm struct {
 	conn *net.UnixConn
 }
 
-// await waits until the process is ready for its role.
-func (w *Warm) await() error {
-	if err := w.conn.SetReadDeadline(time.Now().Add(warmTimeout)); err != nil {
+// maxNice is the nice value of those that shall be in nobody's way.
+const maxNice = 19
+
+// setNice sets the nice value of all threads of the shim: it is a process group of
+// its own.
+func (w *Warm) setNice(nice int) { _ = unix.Setpriority(unix.PRIO_PGRP, w.Pid, nice) }
+
+// await waits for word from the process: that it is ready for its role, or has it.
+func (w *Warm) await(timeout time.Duration) error {
+	if err := w.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	n, err := w.conn.Read(make([]byte, 1))
@@ -50,6 +62,7 @@ func (w *Warm) await() error {
 // no shim and ends.
 func (w *Warm) Become(r Role, socket *os.File) error {
 	defer w.Close()
+	w.setNice(ownNice())
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -57,7 +70,17 @@ func (w *Warm) Become(r Role, socket *os.File) error {
 	if _, _, err := w.conn.WriteMsgUnix(data, unix.UnixRights(int(socket.Fd())), nil); err != nil {
 		return fmt.Errorf("cannot tell a warm shim whom to serve: %w", err)
 	}
-	return w.await()
+	return w.await(roleTimeout)
+}
+
+// ownNice is the nice value that this process has from containerd. The kernel's
+// answer is 20 less it: getpriority(2).
+func ownNice() int {
+	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - n
 }
 
 // Close lets go of the shim: without a role it ends.
