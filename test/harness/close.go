@@ -13,7 +13,7 @@ import (
 )
 
 // closeTimeout bounds how long Close waits for containerd to delete containers.
-var closeTimeout = patient(time.Minute)
+var closeTimeout = patient(3 * time.Minute)
 
 // nodes are those not closed yet, for CloseAll.
 var nodes = struct {

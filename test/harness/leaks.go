@@ -15,7 +15,7 @@ import (
 
 // settleTimeout is how long what is taken away off the caller's path (shims
 // that end after their last container, sockets, cgroups) may stay.
-var settleTimeout = patient(20 * time.Second)
+var settleTimeout = patient(time.Minute)
 
 // Leaks lists what is left of containers: it is empty when every container was
 // deleted and nothing was forgotten. Looked at are mounts (in every mount

@@ -56,7 +56,7 @@ func Runtime(t testing.TB) string {
 }
 
 // waitTimeout ends a test that waits for something that never comes.
-var waitTimeout = patient(2 * time.Minute)
+var waitTimeout = patient(10 * time.Minute)
 
 // Harness is a Node for one test. Its own methods fail the test instead of
 // returning errors.
