@@ -15,7 +15,7 @@ import (
 // file for the processes to come. The directory must be one that only this user
 // can write to; a file that others could have written is not believed, one from
 // another boot or another version of this code not used. Answers that could not
-// be had are not kept. A file that cannot be written costs only the time of the
+// be had are not kept. Those that could are [Feature.Probe]'s, too, from then on. A file that cannot be written costs only the time of the
 // next Detect; that error is not returned.
 func DetectOnce(file string) (Features, error) {
 	boot, err := bootID()
@@ -23,6 +23,7 @@ func DetectOnce(file string) (Features, error) {
 		return Detect()
 	}
 	if f, err := recall(file, boot); err == nil {
+		f.teach()
 		return f, nil
 	}
 	f, err := Detect()
@@ -46,6 +47,13 @@ func (f *Features) text(boot string) string {
 		fmt.Fprintln(&b, p.name, *p.has)
 	}
 	return b.String()
+}
+
+// teach gives the features their answers, so that they need not ask the kernel.
+func (f *Features) teach() {
+	for _, p := range f.fields() {
+		p.feature.learn(*p.has)
+	}
 }
 
 var errNotRecalled = errors.New("no answer from this boot")

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,7 @@ func forget() {
 func detectOnce(t *testing.T, file string) (f Features, asked bool) {
 	t.Helper()
 	forget()
+	t.Cleanup(forget) // the file may have lied
 	asked = calls(func() { f = got(DetectOnce(file))(t) }) > 0
 	return f, asked
 }
@@ -56,6 +58,11 @@ func TestDetectOnceBelievesTheFile(t *testing.T) {
 		must(t, os.WriteFile(file, []byte(want.text(boot)), 0o600))
 		if f, asked := detectOnce(t, file); f != want || asked {
 			t.Errorf("got %+v, asked %v, want %+v", f, asked, want)
+		}
+		for _, p := range want.fields() {
+			if err := p.feature.Probe(); (err == nil) != *p.has || err != nil && !errors.Is(err, ErrNotSupported) {
+				t.Errorf("%s: %v, want what the file says, %v", p.name, err, *p.has)
+			}
 		}
 	}
 }

@@ -45,12 +45,28 @@ func (f *Feature) Probe() error {
 		f.done = true
 		return nil
 	case errors.Is(err, ErrNotSupported):
-		f.done = true
-		f.err = fmt.Errorf("%s (Linux %s): %w", f.Name, f.Since, err)
+		f.done, f.err = true, f.missing(err)
 		return f.err
 	default:
 		return fmt.Errorf("cannot find out about %s: %w", f.Name, err)
 	}
+}
+
+// learn takes over an answer that another process got in this boot.
+func (f *Feature) learn(has bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done {
+		return
+	}
+	f.done = true
+	if !has {
+		f.err = f.missing(ErrNotSupported)
+	}
+}
+
+func (f *Feature) missing(err error) error {
+	return fmt.Errorf("%s (Linux %s): %w", f.Name, f.Since, err)
 }
 
 // String is the feature's name.

@@ -155,6 +155,7 @@ func TestDetect(t *testing.T) {
 		OverlayLayerFD:       has(t, OverlayLayerFD),
 		OverlayDetachedLayer: has(t, OverlayDetachedLayer),
 		IDMappedMounts:       has(t, IDMappedMounts),
+		OpenTreeAttr:         has(t, OpenTreeAttr),
 		OpenTreeNamespace:    has(t, OpenTreeNamespace),
 	}
 	if f != want {

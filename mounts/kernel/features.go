@@ -48,6 +48,7 @@ type Features struct {
 	OverlayLayerFD       bool
 	OverlayDetachedLayer bool
 	IDMappedMounts       bool
+	OpenTreeAttr         bool
 	OpenTreeNamespace    bool
 }
 
@@ -58,6 +59,7 @@ func (f *Features) fields() []field {
 		{"OverlayLayerFD", OverlayLayerFD, &f.OverlayLayerFD},
 		{"OverlayDetachedLayer", OverlayDetachedLayer, &f.OverlayDetachedLayer},
 		{"IDMappedMounts", IDMappedMounts, &f.IDMappedMounts},
+		{"OpenTreeAttr", OpenTreeAttr, &f.OpenTreeAttr},
 		{"OpenTreeNamespace", OpenTreeNamespace, &f.OpenTreeNamespace},
 	}
 }

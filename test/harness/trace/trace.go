@@ -40,7 +40,7 @@ type Counts map[string]int
 func (c Counts) Total() int {
 	total := 0
 	for name, n := range c {
-		if !slices.Contains(uncounted, name) {
+		if (Call{Name: name}).counted() {
 			total += n
 		}
 	}
@@ -143,8 +143,31 @@ func (r *Recording) enable(call, filter string) error {
 	return r.set(event+"/enable", "1")
 }
 
+// Call is one system call.
+type Call struct {
+	Process string // its name and thread id, as "containerd-123"
+	Name    string // of the call, without the prefix sys_
+	Args    string // as the kernel prints them: numbers, and strings where they could be read
+}
+
+// counted tells whether the call touches the mount table.
+func (c Call) counted() bool { return !slices.Contains(uncounted, c.Name) }
+
 // Stop ends the recording and returns the counts. It fails if events were lost.
-func (r *Recording) Stop() (_ Counts, retErr error) {
+func (r *Recording) Stop() (Counts, error) {
+	calls, err := r.StopCalls()
+	if err != nil {
+		return nil, err
+	}
+	counts := make(Counts)
+	for _, c := range calls {
+		counts[c.Name]++
+	}
+	return counts, nil
+}
+
+// StopCalls is Stop for who wants to see each call, in order of time.
+func (r *Recording) StopCalls() (_ []Call, retErr error) {
 	defer func() { retErr = errors.Join(retErr, r.close()) }()
 	if err := r.set("tracing_on", "0"); err != nil {
 		return nil, err
@@ -157,17 +180,32 @@ func (r *Recording) Stop() (_ Counts, retErr error) {
 		return nil, err
 	}
 	defer f.Close()
-	counts := make(Counts)
+	var calls []Call
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		// "containerd-123 [001] ..... 12.345: sys_mount(dev_name: ...)"
-		_, event, found := strings.Cut(lines.Text(), ": sys_")
-		if name, _, is := strings.Cut(event, "("); found && is {
-			counts[name]++
+		if c, is := parseCall(lines.Text()); is {
+			calls = append(calls, c)
 		}
 	}
-	return counts, lines.Err()
+	return calls, lines.Err()
 }
+
+// parseCall reads a line such as
+// "containerd-123 [001] ..... 12.345: sys_mount(dev_name: ...)".
+func parseCall(line string) (c Call, is bool) {
+	head, event, found := strings.Cut(line, ": sys_")
+	if !found {
+		return c, false
+	}
+	c.Process, _, _ = strings.Cut(strings.TrimSpace(head), " [")
+	c.Process = strings.TrimSpace(c.Process)
+	c.Name, c.Args, is = strings.Cut(event, "(")
+	c.Args = strings.TrimSuffix(c.Args, ")")
+	return c, is
+}
+
+// String is the call as the documentation has it.
+func (c Call) String() string { return fmt.Sprintf("%-20s %s(%s)", c.Process, c.Name, c.Args) }
 
 // complete checks that no CPU's buffer has overrun.
 func (r *Recording) complete() error {
