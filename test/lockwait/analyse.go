@@ -48,6 +48,9 @@ type burst struct {
 	Starts float64 `json:"starts_ms"` // wall time of the starts
 	Ends   float64 `json:"ends_ms"`   // wall time of the kills and deletes
 
+	Busy   float64 `json:"busy_ms"`   // the processors' time meanwhile, all of the machine's work
+	Stolen float64 `json:"stolen_ms"` // what they stood still for the host's other guests
+
 	Mount  sum    `json:"mount"`  // waits for locks of the mount table
 	Phases [3]sum `json:"phases"` // the same by when they ended: starts, ends, afterwards
 	All    sum    `json:"all"`    // waits for any lock of the kernel
@@ -71,7 +74,10 @@ func (t times) phase(at time.Duration) int {
 
 // analyse adds up the waits of a burst.
 func analyse(waits []contention.Wait, t times, symbols *contention.Symbols) *burst {
-	b := &burst{Starts: milliseconds(t.started - t.began), Ends: milliseconds(t.deleted - t.started)}
+	b := &burst{
+		Starts: milliseconds(t.started - t.began), Ends: milliseconds(t.deleted - t.started),
+		Busy: milliseconds(t.used.busy), Stolen: milliseconds(t.used.stolen),
+	}
 	parts := make(map[origin]*sum)
 	for _, w := range waits {
 		b.All.add(w)

@@ -27,6 +27,7 @@ type times struct {
 	started time.Duration // the last container runs
 	deleted time.Duration // the last task is gone
 	settled time.Duration // recording ends
+	used    processors    // from began to deleted
 }
 
 // spec is an idle container in a user namespace that no other one shares.
@@ -61,6 +62,10 @@ func (b *bed) prepare(ctx context.Context, runtime string) ([]*harness.Container
 
 // burst starts and then ends all containers.
 func (b *bed) burst(ctx context.Context, containers []*harness.Container) (t times, err error) {
+	before, err := processorTime()
+	if err != nil {
+		return t, err
+	}
 	t.began = contention.Now()
 	err = b.each(ctx, containers, func(ctx context.Context, c *harness.Container) error {
 		if err := c.CreateTask(ctx); err != nil {
@@ -80,6 +85,11 @@ func (b *bed) burst(ctx context.Context, containers []*harness.Container) (t tim
 	if err != nil {
 		return t, err
 	}
+	after, err := processorTime()
+	if err != nil {
+		return t, err
+	}
+	t.used = after.since(before)
 	select {
 	case <-time.After(b.after):
 	case <-ctx.Done():

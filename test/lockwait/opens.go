@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"sort"
 
 	"tango/test/stats"
 )
@@ -10,9 +11,14 @@ import (
 // opens is how long opening files took during a burst, in milliseconds.
 type opens struct {
 	Count int       `json:"count"`
+	Late  int       `json:"late"`    // done 5 ms or more after they were due
 	Call  quantiles `json:"call_ms"` // of the call alone
 	Due   quantiles `json:"due_ms"`  // from when it was to happen: with the wait for a processor
 }
+
+// lateAfter is what is called late, in milliseconds: more than a turn of the
+// scheduler.
+const lateAfter = 5
 
 type quantiles struct {
 	P50  float64 `json:"p50"`
@@ -34,7 +40,9 @@ func during(seen []opened, t times) *opens {
 	if call == nil {
 		return nil
 	}
-	return &opens{Count: len(call), Call: quantilesOf(call), Due: quantilesOf(due)}
+	o := &opens{Count: len(call), Call: quantilesOf(call), Due: quantilesOf(due)}
+	o.Late = o.Count - sort.SearchFloat64s(due, lateAfter)
+	return o
 }
 
 func quantilesOf(samples []float64) quantiles {

@@ -26,10 +26,13 @@ var lines = []line{
 	{"waits for any lock, in all, ms", "%.1f", func(b *burst) float64 { return b.All.Total }},
 	{"all containers started, ms", "%.0f", func(b *burst) float64 { return b.Starts }},
 	{"all killed and deleted, ms", "%.0f", func(b *burst) float64 { return b.Ends }},
+	{"processors' time, ms", "%.0f", func(b *burst) float64 { return b.Busy }},
+	{"  stolen by the host, ms", "%.0f", func(b *burst) float64 { return b.Stolen }},
 }
 
 var openLines = []line{
 	{"files opened", "%.0f", func(b *burst) float64 { return float64(b.Opens.Count) }},
+	{"  late by 5 ms or more", "%.0f", func(b *burst) float64 { return float64(b.Opens.Late) }},
 	{"  from when due, p50, ms", "%.3f", func(b *burst) float64 { return b.Opens.Due.P50 }},
 	{"  from when due, p99, ms", "%.3f", func(b *burst) float64 { return b.Opens.Due.P99 }},
 	{"  the call alone, p50, ms", "%.4f", func(b *burst) float64 { return b.Opens.Call.P50 }},
