@@ -125,3 +125,8 @@ func TestOOM(t *testing.T) {
 	h.Delete(c)
 	h.CheckLeaks()
 }
+
+// limitTo are resources of so many MiB of memory.
+func limitTo(size int64) *specs.LinuxResources {
+	return &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(size * mib)}}
+}
