@@ -46,7 +46,7 @@ build: deps ## build containerd-shim-tango-v2 and tango into bin/
 	@$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./shim/cmd/...
 
 .PHONY: tools
-tools: $(TOOLS)/containerd $(TOOLS)/ctr $(TOOLS)/containerd-shim-runc-v2 $(TOOLS)/runc ## build containerd, ctr, the stock shim and runc into bin/tools/
+tools: $(TOOLS)/containerd $(TOOLS)/ctr $(TOOLS)/containerd-shim-runc-v2 $(TOOLS)/runc $(TOOLS)/tap $(TOOLS)/host-local ## build containerd, ctr, the stock shim, runc and pods' network plugins into bin/tools/
 
 # Built as their own projects release them: containerd's programs static and
 # without cgo, the stock shim without gRPC, runc with seccomp.
@@ -68,6 +68,24 @@ $(TOOLS)/runc: test/tools/go.mod test/tools/go.sum | deps
 	$(call say,building $(@F) (once))
 	@mkdir -p $(TOOLS)
 	@cd test/tools && $(GO) build -trimpath -tags seccomp -ldflags '-s -w' -o $@ github.com/opencontainers/runc
+	@touch $@
+
+$(TOOLS)/tap $(TOOLS)/host-local: test/tools/cni/go.mod test/tools/cni/go.sum
+	$(call say,building network plugin $(@F) (once))
+	@mkdir -p $(TOOLS)
+	@cd test/tools/cni && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ \
+		$$($(GO) list tool | grep '/$(@F)$$')
+	@touch $@
+
+$(TOOLS)/nfpm: test/tools/release/go.mod test/tools/release/go.sum
+	$(call say,building nfpm (once))
+	@mkdir -p $(TOOLS)
+	@cd test/tools/release && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ github.com/goreleaser/nfpm/v2/cmd/nfpm
+	@touch $@
+
+$(TOOLS)/sbom: test/tools/release/go.mod test/tools/release/go.sum $(wildcard test/tools/release/sbom/*.go)
+	@mkdir -p $(TOOLS)
+	@cd test/tools/release && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./sbom
 	@touch $@
 
 $(TOOLS)/golangci-lint: test/tools/lint/go.mod test/tools/lint/go.sum
@@ -156,6 +174,33 @@ ifneq ($(wildcard test/chaos/*.go),)
 chaos: root build tools ## faults at every step, and proof that nothing is left
 	@cd test && $(GO) run ./chaos $(RUNFLAGS)
 endif
+
+.PHONY: test-cri
+test-cri: root build tools ## pods through the Kubernetes interface (CRI), the documented examples among them
+	$(call say,pods with $(RUNTIME))
+	@cd test && TANGO_TEST_RUNTIME=$(RUNTIME) $(GO) test -count=1 -timeout 15m $(TESTFLAGS) ./cri
+
+.PHONY: deploy-check
+deploy-check: ## the manifests below deploy/, against the types of Kubernetes
+	$(call say,checking deploy)
+	@cd test/deploy && $(GO) test -count=1 $(TESTFLAGS) ./...
+
+# Everything inside a release has the time of the commit.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+.PHONY: release
+release: build $(TOOLS)/nfpm $(TOOLS)/sbom ## programs, Debian package, bill of materials and checksums into bin/release/
+	$(call say,packing tango $(VERSION))
+	@test/tools/release/pack.sh $(BIN) $(BIN)/release '$(VERSION)'
+	@cat $(BIN)/release/SHA256SUMS
+
+.PHONY: release-check
+release-check: deps $(TOOLS)/nfpm $(TOOLS)/sbom ## build the last commit's release twice, and compare every byte
+	@test/tools/release/check.sh HEAD $(BIN)/release-check
+
+.PHONY: manpage
+manpage: build ## the manual page, as bin/tango.8
+	@$(BIN)/tango man > $(BIN)/tango.8
 
 .PHONY: clean
 clean: ## take away bin/
