@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,16 +61,19 @@ func (i *installer) importStep() Step {
 // bundlesDir is where containerd 1.7 and 2.x keep bundles, below its state directory.
 const bundlesDir = "io.containerd.runtime.v2.task"
 
-// stillNeeded refuses to take the shim away while containers run on it: containerd
+// stillNeeded refuses to take a shim away while containers run on it: containerd
 // executes it once more to clean up after each.
 func (i *installer) stillNeeded(changes []Change) error {
-	var gone []string
+	gone := make(map[string]bool)
 	for _, c := range changes {
-		if c.Action == Remove && filepath.Base(c.Path) == shimName {
-			gone = append(gone, c.Path)
-		}
+		gone[c.Path] = c.Action == Remove && filepath.Base(c.Path) == shimName
 	}
-	users, err := i.bundlesOf(gone)
+	return i.unused(func(shim string) bool { return gone[shim] })
+}
+
+// unused is an error if anything runs on one of the shims that are meant.
+func (i *installer) unused(meant func(path string) bool) error {
+	users, err := i.bundlesOf(meant)
 	if err != nil || len(users) == 0 {
 		return err
 	}
@@ -80,7 +82,7 @@ func (i *installer) stillNeeded(changes []Change) error {
 	if len(users) > most {
 		listed += ", ..."
 	}
-	return fmt.Errorf("cannot remove the shim: %s on it still (%s), and containerd needs it to clean up after them. "+
+	return fmt.Errorf("cannot take tango away: %s on it still (%s), and containerd needs it for them. "+
 		"To keep new pods off it: tango install --arm stock --restart. Drain the node, then uninstall", runs(len(users)), listed)
 }
 
@@ -91,11 +93,9 @@ func runs(n int) string {
 	return fmt.Sprintf("%d containers and pods run", n)
 }
 
-// bundlesOf are those that containerd made with one of these shims, as NAMESPACE/ID.
-func (i *installer) bundlesOf(shims []string) ([]string, error) {
-	if len(shims) == 0 {
-		return nil, nil
-	}
+// bundlesOf are those that containerd made with the shims that are meant, as
+// NAMESPACE/ID.
+func (i *installer) bundlesOf(meant func(path string) bool) ([]string, error) {
 	state, err := i.stage.path(filepath.Join(i.stateDir(), bundlesDir))
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (i *installer) bundlesOf(shims []string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot find out what runs: %w", err)
 		}
-		if slices.Contains(shims, string(bytes.TrimSpace(program))) {
+		if meant(string(bytes.TrimSpace(program))) {
 			bundle := filepath.Dir(note)
 			users = append(users, filepath.Base(filepath.Dir(bundle))+"/"+filepath.Base(bundle))
 		}

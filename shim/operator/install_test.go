@@ -83,7 +83,7 @@ func (s site) files() map[string]string {
 	return list
 }
 
-func unix(seconds int64) time.Time { return time.Unix(seconds, 0) }
+func seconds(n int64) time.Time { return time.Unix(n, 0) }
 
 // actions are what happened to each file.
 func actions(done Installation) map[string]Action {
@@ -492,12 +492,12 @@ func TestInstallSeesOldContainerd(t *testing.T) {
 		writeFile(t, filepath.Join(h.roots.Proc, name), text, 0o644)
 	}
 	for at, want := range map[int64]bool{1049: false, 1051: true} {
-		if got := h.startedBefore("containerd", unix(at)); got != want {
+		if got := h.startedBefore("containerd", seconds(at)); got != want {
 			t.Errorf("at %d: %v", at, got)
 		}
 	}
 	writeFile(t, filepath.Join(h.roots.Proc, "77/cmdline"), "containerd\x00--config=/elsewhere\x00", 0o644)
-	if h.startedBefore("containerd", unix(1051)) {
+	if h.startedBefore("containerd", seconds(1051)) {
 		t.Error("counts another containerd", dir)
 	}
 }

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 )
@@ -66,11 +67,16 @@ func (i *installer) takeAway(ctx context.Context) (*Installation, error) {
 		return nil, err
 	}
 	done := &Installation{Root: i.root, DryRun: i.dryRun, Changes: changes, Steps: []Step{}}
-	if err := errors.Join(conflicts(changes), i.stillNeeded(changes)); err != nil {
+	if err := conflicts(changes); err != nil || len(changes) == 0 {
+		return done, err
+	}
+	// Wherever the shim is, and whoever put it there: without its runtime in
+	// containerd's configuration no container of a pod can be started again.
+	if err := i.unused(func(path string) bool { return filepath.Base(path) == shimName }); err != nil {
 		return done, err
 	}
 	done.Restart = changed(changes, i.isConfig)
-	if i.dryRun || len(changes) == 0 {
+	if i.dryRun {
 		return done, nil
 	}
 	if err := i.stage.apply(m, changes); err != nil {
