@@ -59,6 +59,7 @@ func command(where func() host, stdout, stderr io.Writer) *cli.Command {
 		Commands: []*cli.Command{
 			doctorCommand(where), installCommand(where), uninstallCommand(where),
 			psCommand(), statsCommand(), topCommand(), abCommand(), exporterCommand(), versionCommand(),
+			manCommand(),
 		},
 		Action:  unknownCommand,
 		Suggest: true,
