@@ -68,7 +68,8 @@ func serve(ctx context.Context, inv *invocation, socket *os.File, prepared *cont
 	sharing.Prepared = prepared
 	defer sharing.Executables.Drop(os.Getpid()) // start has listed this process
 	service := task.New(ctx, sharing, publisher, cancel)
-	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(ttrpc.UnixSocketRequireSameUser()))
+	guests := newAudience(ttrpc.UnixSocketRequireSameUser(), forsakenAfter, func() { _, _ = service.Shutdown(ctx, nil) })
+	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(guests))
 	if err != nil {
 		return fmt.Errorf("cannot make the ttrpc server: %w", err)
 	}
