@@ -23,9 +23,10 @@ const MaxLayers = 999
 
 // Config says which image to make.
 type Config struct {
-	Name    string // full reference, as "tango.test/layers:50"; default: made from Layers
-	Layers  int    // number of layers with the base, 1 to MaxLayers; default 1
-	Busybox string // path of a static busybox; default Busybox
+	Name    string   // full reference, as "tango.test/layers:50"; default: made from Layers
+	Layers  int      // number of layers with the base, 1 to MaxLayers; default 1
+	Busybox string   // path of a static busybox; default Busybox
+	Command []string // what a container runs unless told otherwise; default the shell
 }
 
 // Ref returns the name that the image has once it is imported.
@@ -34,6 +35,13 @@ func (c Config) Ref() string {
 		return c.Name
 	}
 	return fmt.Sprintf("tango.test/layers:%d", max(c.Layers, 1))
+}
+
+func (c Config) command() []string {
+	if len(c.Command) == 0 {
+		return []string{"/bin/sh"}
+	}
+	return c.Command
 }
 
 // entries returns the files of every layer, the lowest first.
@@ -67,7 +75,7 @@ func Write(w io.Writer, c Config) error {
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
 	image := ocispec.Image{
 		Platform: ocispec.Platform{Architecture: runtime.GOARCH, OS: "linux"},
-		Config:   ocispec.ImageConfig{Env: []string{"PATH=/bin:/usr/bin"}, Cmd: []string{"/bin/sh"}, WorkingDir: "/"},
+		Config:   ocispec.ImageConfig{Env: []string{"PATH=/bin:/usr/bin"}, Cmd: c.command(), WorkingDir: "/"},
 		RootFS:   ocispec.RootFS{Type: "layers"},
 	}
 	for _, entries := range layers {
