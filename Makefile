@@ -111,7 +111,7 @@ test: test-unit test-integration ## all tests (as root): units, then containers 
 test-unit: root deps ## tests of the packages, on the real kernel
 	$(call say,unit tests)
 	@$(GO) test -tags '$(TAGS)' $(TESTFLAGS) ./...
-	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/... ./figures/... ./private/... ./lockwait/... ./mountbench/...
+	@cd test && $(GO) test $(TESTFLAGS) ./images/... ./harness/... ./bench/... ./conformance/... ./stats/... ./figures/... ./private/... ./lockwait/... ./mountbench/... ./sim/...
 
 .PHONY: test-integration
 test-integration: root build tools ## tests of whole containers (RUNTIME=runc: against the stock shim)
@@ -168,6 +168,10 @@ ifneq ($(wildcard test/conformance/*.go),)
 conformance: root build tools ## containerd's own client tests with both runtimes, and the difference
 	@cd test && $(GO) run ./conformance $(RUNFLAGS)
 endif
+
+.PHONY: sim
+sim: ## simulate the hand-over of mount locks on bigger machines (RUNFLAGS='-plots DIR')
+	@cd test && $(GO) run ./sim $(RUNFLAGS)
 
 ifneq ($(wildcard test/chaos/*.go),)
 .PHONY: chaos
