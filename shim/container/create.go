@@ -174,6 +174,11 @@ func (c *creation) openIO(ctx context.Context) error {
 // launch starts the container's first process, which then waits on the exec
 // fifo, in a mount namespace that has everything in place.
 func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
+	done, err := c.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	place, err := c.place()
 	if err != nil {
 		return nil, fmt.Errorf("failed to mount rootfs component: %w", err)

@@ -47,7 +47,7 @@ func (j *journal) ids() []string {
 func runningContainer(t *testing.T) (*Container, *journal) {
 	t.Helper()
 	j := &journal{}
-	c := newContainer(&Runtime{events: j, children: newChildren()}, CreateRequest{ID: "c", Namespace: "ns", Bundle: t.TempDir()})
+	c := newContainer(&Runtime{events: j, children: newChildren(), oom: newOOMWatchers(t.Context(), j)}, CreateRequest{ID: "c", Namespace: "ns", Bundle: t.TempDir()})
 	c.init.state, c.init.pid = Running, os.Getpid()
 	giveIO(t, c.init, stdio.Spec{})
 	return c, j

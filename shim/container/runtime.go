@@ -12,6 +12,7 @@ import (
 	"tango/mounts/kernel"
 	"tango/mounts/mountns"
 	"tango/mounts/pidref"
+	"tango/mounts/service"
 	"tango/rootfs"
 	"tango/shim/telemetry"
 )
@@ -43,6 +44,7 @@ type Runtime struct {
 	oom      *oomWatchers
 	sender   *telemetry.Sender
 	calls    mountCalls
+	turns    *service.Client
 
 	mu         sync.Mutex // guards the following, made when first needed
 	rootfs     *rootfs.Preparer
@@ -55,6 +57,7 @@ type Runtime struct {
 func NewRuntime(ctx context.Context, shared Shared, events Events) *Runtime {
 	r := &Runtime{shared: shared, events: events, children: newChildren()}
 	r.oom = newOOMWatchers(ctx, events)
+	r.turns = newTurns(shared.RunDir)
 	r.sender = telemetry.NewSender(shared.RunDir)
 	r.calls.observe()
 	go r.children.reapOrphans(ctx)

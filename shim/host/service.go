@@ -59,9 +59,11 @@ func Main(args []string, handle Handler) error {
 		defer close(served)
 		s.server.run(ctx)
 	}()
+	workersEnded := runWorkers(ctx, c.RunDir)
 	s.wait()
 	cancel()
 	<-served
+	workersEnded()
 	return nil
 }
 

@@ -34,10 +34,10 @@ func Start(c Config, exe *os.File, env []string) error {
 	}
 	_ = lock.Close() // the service takes it; of two, the second ends
 	cmd := &exec.Cmd{
-		Path:        PathOf(exe),
-		Args:        append([]string{"containerd-shim-tango-v2", Action}, c.args()...),
-		Dir:         "/",
-		Env:         env,
+		Path: PathOf(exe),
+		Args: append([]string{"containerd-shim-tango-v2", Action}, c.args()...),
+		Dir:  "/",
+		Env:  env,
 		// In a session of its own it would get a share of the CPU of its own, too:
 		// see sched_setattr(2) about autogroups.
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},

@@ -1,0 +1,60 @@
+package container
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/containerd/log"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
+
+	"tango/mounts/service"
+	"tango/mounts/topology"
+	"tango/mounts/worker"
+	"tango/shim/host"
+)
+
+// longestTurn is more than a container's mount work ever takes; a turn that is lent
+// for longer is taken back.
+const longestTurn = 10 * time.Second
+
+func newTurns(runDir string) *service.Client {
+	return service.NewClient(service.ClientConfig{
+		Dir: host.MountsDir(runDir),
+		Log: func(line string) { log.L.Info(line) },
+	})
+}
+
+// takeTurn waits until the host's mount locks are not fought over by too many
+// creates at once: the work of this one, libcontainer's in the container's first
+// process included, may begin then, and the returned function says that it is done.
+// The turn is on loan for the life of a connection, so whoever dies gives it back.
+func (c *creation) takeTurn(ctx context.Context) (release func(), _ error) {
+	defer c.rec.Phase("turn")()
+	lease, err := c.rt.turns.Lease(ctx, homeOf(c.config), longestTurn)
+	if err != nil {
+		return nil, err
+	}
+	return lease.Release, nil
+}
+
+// homeOf is the NUMA node on which the container's mount work should be done: that of
+// its memory, or where this process runs.
+func homeOf(config *configs.Config) topology.NodeID {
+	if config.Cgroups != nil && config.Cgroups.Resources != nil {
+		first := strings.FieldsFunc(config.Cgroups.CpusetMems, func(r rune) bool { return r < '0' || r > '9' })
+		if len(first) > 0 {
+			if node, err := strconv.Atoi(first[0]); err == nil {
+				return topology.NodeID(node)
+			}
+		}
+	}
+	var cpu, node uint32
+	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), uintptr(unsafe.Pointer(&node)), 0); errno != 0 {
+		return worker.AnyNode
+	}
+	return topology.NodeID(node)
+}

@@ -1,0 +1,76 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/containerd/log"
+
+	turns "tango/mounts/service"
+	"tango/mounts/topology"
+	"tango/mounts/worker"
+	"tango/shim/telemetry"
+)
+
+// MountsDir is where the socket of the mount service is, below tango's run directory.
+func MountsDir(runDir string) string { return filepath.Join(runDir, "mounts") }
+
+// OpenWorkers starts the mount workers of this machine, one per NUMA node.
+func OpenWorkers() (*worker.Workers, error) {
+	machine, err := topology.Read(topology.Roots{})
+	if err != nil {
+		return nil, fmt.Errorf("cannot find out about the machine's NUMA nodes: %w", err)
+	}
+	return worker.Open(machine, worker.Config{Abreast: abreast(machine)})
+}
+
+// abreast is how many containers may be doing their mount work at once on a node:
+// as many as its CPUs can run, and one more for each that waits. docs/numa.md says
+// what was measured.
+func abreast(m *topology.Machine) int {
+	most := 1
+	for _, n := range m.Nodes() {
+		most = max(most, n.CPUs.Len())
+	}
+	return 2 * most
+}
+
+// runWorkers lends the turns of the mount workers, and collects telemetry, until ctx
+// is done. A host does without them as well as it can, so errors are only told. The
+// returned function waits for the end.
+func runWorkers(ctx context.Context, runDir string) (wait func()) {
+	var running sync.WaitGroup
+	var sources []telemetry.Source
+	workers, err := OpenWorkers()
+	if err == nil {
+		sources = append(sources, telemetry.OfWorkers(workers.Stats))
+		running.Go(func() {
+			defer workers.Close()
+			tell("no turns are lent", lend(ctx, runDir, workers))
+		})
+	}
+	tell("no mount workers", err)
+	running.Go(func() { tell("no telemetry", telemetry.Serve(ctx, runDir, sources...)) })
+	return running.Wait
+}
+
+func lend(ctx context.Context, runDir string, workers *worker.Workers) error {
+	l, err := turns.Listen(MountsDir(runDir))
+	if errors.Is(err, turns.ErrServed) {
+		<-ctx.Done() // the workers' numbers go on being asked for
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return turns.Serve(ctx, l, turns.Config{Workers: workers, Log: func(line string) { log.L.Info(line) }})
+}
+
+func tell(what string, err error) {
+	if err != nil {
+		log.L.WithError(err).Warn("host service: " + what)
+	}
+}
