@@ -54,7 +54,7 @@ type burst struct {
 	Mount  sum    `json:"mount"`  // waits for locks of the mount table
 	Phases [3]sum `json:"phases"` // the same by when they ended: starts, ends, afterwards
 	All    sum    `json:"all"`    // waits for any lock of the kernel
-	Parts  []part `json:"parts"`  // of Mount, the longest in sum first
+	Parts  []part `json:"parts"`  // of Mount, or of All if that was asked for; the longest in sum first
 
 	Opens  *opens `json:"opens,omitempty"`
 	Beside string `json:"beside,omitempty"` // what another program has written about the same burst
@@ -72,8 +72,9 @@ func (t times) phase(at time.Duration) int {
 	}
 }
 
-// analyse adds up the waits of a burst.
-func analyse(waits []contention.Wait, t times, symbols *contention.Symbols) *burst {
+// analyse adds up the waits of a burst. Its parts are those of all locks, or of
+// the mount table's only.
+func analyse(waits []contention.Wait, t times, symbols *contention.Symbols, all bool) *burst {
 	b := &burst{
 		Starts: milliseconds(t.started - t.began), Ends: milliseconds(t.deleted - t.started),
 		Busy: milliseconds(t.used.busy), Stolen: milliseconds(t.used.stolen),
@@ -82,11 +83,14 @@ func analyse(waits []contention.Wait, t times, symbols *contention.Symbols) *bur
 	for _, w := range waits {
 		b.All.add(w)
 		caller := symbols.Caller(w)
-		if !contention.IsMountClass(caller) {
+		mount := contention.IsMountClass(caller)
+		if mount {
+			b.Mount.add(w)
+			b.Phases[t.phase(w.Ended)].add(w)
+		}
+		if !mount && !all {
 			continue
 		}
-		b.Mount.add(w)
-		b.Phases[t.phase(w.Ended)].add(w)
 		from := origin{Caller: caller, Path: symbols.Path(w), Comm: w.Comm, Sort: w.Flags.String()}
 		if parts[from] == nil {
 			parts[from] = new(sum)

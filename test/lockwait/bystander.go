@@ -19,12 +19,13 @@ import (
 	"tango/test/lockwait/contention"
 )
 
-// openFlag makes this program the bystander.
-const openFlag = "open"
-
-// openEvery is the time between two opens: often enough for a 99th percentile of
-// a burst of seconds, seldom enough to have no part in the load.
-const openEvery = time.Millisecond
+// openFlag makes this program the bystander, and everyFlag says how often it
+// opens the file: by default often enough for a 99th percentile of a burst of
+// seconds, and seldom enough to have no part in the load.
+const (
+	openFlag  = "open"
+	everyFlag = "every"
+)
 
 // bystanderFile is what is opened, below the node's directory. Each part of its
 // path is one more look at the mount table's lock.
@@ -38,7 +39,7 @@ type opened struct {
 }
 
 // standBy opens the file until input ends, and then writes when it did so.
-func standBy(file string, input io.Reader, output io.Writer) error {
+func standBy(file string, every time.Duration, input io.Reader, output io.Writer) error {
 	// Nobody else is to run on this thread. It ends with the process.
 	runtime.LockOSThread()
 	if err := raiseTimerPrecision(); err != nil {
@@ -50,7 +51,10 @@ func standBy(file string, input io.Reader, output io.Writer) error {
 		over.Store(true)
 	}()
 	var seen []opened
-	for due := contention.Now(); !over.Load(); due += openEvery {
+	for due := contention.Now(); !over.Load(); due += every {
+		if every == 0 {
+			due = contention.Now()
+		}
 		o, err := openAt(due, file)
 		if err != nil {
 			return err
@@ -113,7 +117,7 @@ func (b *bed) startBystander() (*bystander, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &bystander{cmd: exec.Command(self, "-"+openFlag, file)}
+	s := &bystander{cmd: exec.Command(self, "-"+openFlag, file, "-"+everyFlag, b.every.String())}
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, os.Stderr
 	// A session of its own, as a service has: else the scheduler counts it with
 	// containerd and what that starts (sched_autogroup, sched(7)).

@@ -117,7 +117,7 @@ func TestStandBy(t *testing.T) {
 	before := contention.Now()
 	time.AfterFunc(50*time.Millisecond, func() { end.Close() })
 	var out bytes.Buffer
-	if err := standBy(file, input, &out); err != nil {
+	if err := standBy(file, time.Millisecond, input, &out); err != nil {
 		t.Fatal(err)
 	}
 	seen := make([]opened, out.Len()/binary.Size(opened{}))
@@ -125,13 +125,13 @@ func TestStandBy(t *testing.T) {
 		t.Fatalf("%d opens, %v", len(seen), err)
 	}
 	for i, o := range seen {
-		if o.Due < before || o.Began < o.Due || o.Done < o.Began || i > 0 && o.Due != seen[i-1].Due+openEvery {
+		if o.Due < before || o.Began < o.Due || o.Done < o.Began || i > 0 && o.Due != seen[i-1].Due+time.Millisecond {
 			t.Fatalf("open %d is %+v", i, o)
 		}
 	}
 	endless, never := io.Pipe()
 	defer never.Close()
-	if err := standBy(file+"-not-there", endless, &out); err == nil {
+	if err := standBy(file+"-not-there", 0, endless, &out); err == nil {
 		t.Error("opening nothing went well")
 	}
 }
@@ -183,16 +183,20 @@ func TestAnalyse(t *testing.T) {
 	wait := func(ip uint64, from, to time.Duration) contention.Wait {
 		return contention.Wait{Began: from, Ended: to, Comm: "sh", Stack: []uint64{1, 2, 3, ip}}
 	}
-	b := analyse([]contention.Wait{
+	waits := []contention.Wait{
 		wait(unlock, 1100*time.Millisecond, 1200*time.Millisecond),
 		wait(unlock, 1900*time.Millisecond, 2200*time.Millisecond),
 		wait(pipe, 1100*time.Millisecond, 1200*time.Millisecond),
-	}, phases, symbols)
+	}
+	b := analyse(waits, phases, symbols, false)
 	if b.Mount != (sum{2, 400, 300}) || b.All.Waits != 3 || b.Phases[0].Waits != 1 || b.Phases[1].Total != 300 {
 		t.Errorf("got %+v", b)
 	}
 	if len(b.Parts) != 1 || b.Parts[0].Comm != "sh" || b.Parts[0].Caller != "namespace_unlock" {
 		t.Errorf("parts are %+v", b.Parts)
+	}
+	if b := analyse(waits, phases, symbols, true); len(b.Parts) != 2 || b.Mount.Waits != 2 {
+		t.Errorf("of all locks: %+v", b)
 	}
 }
 

@@ -27,7 +27,7 @@ func main() {
 		return
 	}
 	if err == nil && s.open != "" {
-		err = standBy(s.open, os.Stdin, os.Stdout)
+		err = standBy(s.open, s.every, os.Stdin, os.Stdout)
 	} else if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 		err = run(ctx, s)

@@ -110,7 +110,7 @@ func (b *bed) record(ctx context.Context, s side, symbols *contention.Symbols) (
 	if err != nil {
 		return nil, err
 	}
-	m := analyse(seen.Waits, t, symbols)
+	m := analyse(seen.Waits, t, symbols, b.all)
 	m.Opens = during(opens, t)
 	m.Beside, err = other.stop()
 	return m, err

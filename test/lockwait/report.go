@@ -18,7 +18,8 @@ type report struct {
 	Tango   []*burst        `json:"tango"` // by round
 	Stock   []*burst        `json:"stock"`
 
-	callers int // how many to print
+	callers int    // how many to print
+	locks   string // which locks the bursts' parts are of
 }
 
 // sizes are the settings that numbers depend on.
@@ -32,8 +33,12 @@ func newReport(s settings) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
+	locks := "mount locks"
+	if s.all {
+		locks = "any lock"
+	}
 	return &report{
-		Began: time.Now().UTC().Truncate(time.Second), Machine: m, callers: s.callers,
+		Began: time.Now().UTC().Truncate(time.Second), Machine: m, callers: s.callers, locks: locks,
 		Sizes: sizes{s.containers, s.concurrency, s.layers, !s.plain},
 	}, nil
 }

@@ -96,7 +96,7 @@ func (r *report) origins(out io.Writer, s side) error {
 	for _, b := range r.bursts(s) {
 		parts = append(parts, b.Parts...)
 	}
-	fmt.Fprintf(out, "\n%s: waits for mount locks by who waits, per burst\n", s)
+	fmt.Fprintf(out, "\n%s: waits for %s by who waits, per burst\n", s, r.locks)
 	if err := r.printParts(out, by(parts, func(p part) origin { return origin{Caller: p.Caller, Comm: p.Comm} }), func(p part) string {
 		return p.Caller + "\t" + p.Comm
 	}); err != nil {
