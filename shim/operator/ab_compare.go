@@ -82,6 +82,7 @@ type Stratum struct {
 // compare makes the comparison.
 func compare(g *gathered, base string) (*Comparison, error) {
 	arms := map[string][]telemetry.Record{}
+	g.dropTwins()
 	for _, r := range g.records {
 		if rollout.IsArm(r.Arm) {
 			arms[r.Arm] = append(arms[r.Arm], r)

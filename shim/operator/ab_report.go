@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,26 @@ type gathered struct {
 	records []telemetry.Record
 	sources int
 	bad     int // lines that were no records
+	twins   int // records that came twice
+}
+
+// dropTwins leaves one of each record: people give a file twice, and rotated files
+// under two names. What is told twice would make intervals too narrow.
+func (g *gathered) dropTwins() {
+	type identity struct {
+		node, container, exec, op string
+		at                        int64
+	}
+	seen := map[identity]bool{}
+	g.records = slices.DeleteFunc(g.records, func(r telemetry.Record) bool {
+		id := identity{r.Node, r.Container, r.Exec, r.Op, r.Time.UnixNano()}
+		twin := seen[id]
+		seen[id] = true
+		if twin {
+			g.twins++
+		}
+		return twin
+	})
 }
 
 func gather(ctx context.Context, names []string) (*gathered, error) {

@@ -206,7 +206,7 @@ func TestReportCommand(t *testing.T) {
 	defer server.Close()
 	page := filepath.Join(t.TempDir(), "report.html")
 	code, text, stderr := run("ab", "report", "--html", page, file, server.URL+"/records.jsonl")
-	if code != exitFine || stderr != "" || !strings.Contains(text, "tango is faster") || !strings.Contains(text, "1200 records") {
+	if code != exitFine || stderr != "" || !strings.Contains(text, "tango is faster") || !strings.Contains(text, "600 records of 2 nodes") || !strings.Contains(text, "600 records came twice") {
 		t.Errorf("code %d, %s\n%s", code, stderr, text)
 	}
 	t.Log("\n" + text)

@@ -101,6 +101,9 @@ func (c *Comparison) warnLost(g *gathered) {
 	if part := float64(dropped) / float64(len(g.records)); part > muchLost {
 		c.warnf("%d records never reached a collector: what is here may be the quieter part", dropped)
 	}
+	if g.twins > 0 {
+		c.warnf("%s came twice and count once: is a file among the sources under two names?", count(g.twins, "record"))
+	}
 	if g.bad > 0 {
 		c.warnf("%s could not be read", count(g.bad, "line"))
 	}
