@@ -161,7 +161,7 @@ func (t *tally) fail(test, output string) {
 // failed test (a panic, a time-out, a TestMain) is a failure by itself. note is
 // told what each test wrote.
 func (t *tally) count(ctx context.Context, pkg string, output []byte, exit int, note func(test, output string)) {
-	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-p", pkg)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "go", "tool", "test2json", "-p", pkg) // also of an interrupted run
 	cmd.Stdin = bytes.NewReader(output)
 	events, err := cmd.Output()
 	if err != nil {
