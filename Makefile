@@ -16,7 +16,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # binaries are static, as runc's are: a fifth less CPU time for each exec.
 TAGS    := seccomp no_grpc netgo osusergo
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -linkmode external -extldflags -static -X tango/shim/bootstrap.Version=$(VERSION) -X tango/shim/bootstrap.Revision=$(REVISION)
+LDFLAGS := -s -w -linkmode external -extldflags -static -X tango/shim/bootstrap.Version=$(VERSION) -X tango/shim/bootstrap.Revision=$(REVISION) \
+	-X tango/shim/operator.Version=$(VERSION) -X tango/shim/operator.Revision=$(REVISION)
 
 CONTAINERD := github.com/containerd/containerd/v2
 CONTAINERD_VERSION = $(shell cd test/tools && $(GO) list -m -f '{{.Version}}' $(CONTAINERD))
@@ -43,7 +44,7 @@ deps: ## install the system packages that are missing (Debian, as root), or name
 build: deps ## build containerd-shim-tango-v2 and tango into bin/
 	$(call say,building tango $(VERSION))
 	@mkdir -p $(BIN)
-	@$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./shim/cmd/...
+	@$(GO) build -trimpath -buildvcs=false -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./shim/cmd/...
 
 .PHONY: tools
 tools: $(TOOLS)/containerd $(TOOLS)/ctr $(TOOLS)/containerd-shim-runc-v2 $(TOOLS)/runc $(TOOLS)/tap $(TOOLS)/host-local ## build containerd, ctr, the stock shim, runc and pods' network plugins into bin/tools/

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -9,8 +10,19 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// buildVersion is the version and revision that the go command stamped in.
+// Version and Revision are set by the linker where the go command can't know: it
+// sees no tags in an unpacked archive.
+var (
+	Version  string
+	Revision string
+)
+
+// buildVersion is the version and revision that were linked in, else those that the
+// go command stamped in.
 func buildVersion() (version, revision string) {
+	if Version != "" {
+		return Version, cmp.Or(Revision, "unknown")
+	}
 	version, revision = "dev", "unknown"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
