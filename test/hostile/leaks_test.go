@@ -1,0 +1,90 @@
+package hostile
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tango/test/harness"
+)
+
+// listFDs lists its own descriptors; the one by which it does leads to the list.
+var listFDs = []string{"/bin/ls", "-l", "/proc/self/fd"}
+
+// TestDescriptors wants a container's processes to have no descriptors but their
+// streams (CVE-2024-21626 began with one that was left).
+func TestDescriptors(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	for name, userNS := range map[string]*harness.UserNS{"plain": nil, "userns": harness.NthUserNS(1)} {
+		t.Run(name, func(t *testing.T) {
+			h := h.In(t)
+			c := h.Run(harness.Spec{UserNS: userNS, Args: listFDs})
+			h.Wait(c)
+			onlyStreams(t, "init", c.Stdout.String())
+			onlyStreams(t, "exec", h.Output(h.Run(harness.Spec{UserNS: userNS}), listFDs...))
+		})
+	}
+}
+
+func onlyStreams(t *testing.T, who, list string) {
+	t.Helper()
+	entries, streams := 0, 0
+	for _, line := range strings.Split(strings.TrimSpace(list), "\n") {
+		if strings.HasPrefix(line, "total ") {
+			continue
+		}
+		entries++
+		if _, target, ok := strings.Cut(line, " -> "); ok && (target == "/dev/null" || strings.HasPrefix(target, "pipe:")) {
+			streams++
+		}
+	}
+	if entries != 4 || streams != 3 { // the streams, and the list, which is closed when it is printed
+		t.Errorf("%s has other descriptors than its streams and the list of them:\n%s", who, list)
+	}
+}
+
+// TestBinaryStays lets a container write to the binary of whatever comes in by an
+// exec (CVE-2019-5736): it must be sealed, and so must stay what it is.
+func TestBinaryStays(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	const overwrite = `while :; do for p in /proc/[0-9]*/exe; do
+		echo evil > $p && echo "WRITTEN $p"
+	done; echo tried; done 2>/dev/null`
+	c := h.Run(harness.Spec{Args: sh(overwrite)})
+	for range 30 {
+		if out := h.Output(c, "/bin/echo", "alive"); out != "alive\n" {
+			t.Fatalf("an exec wrote %q", out)
+		}
+	}
+	h.Eventually("the container has tried", func() bool { return strings.Contains(c.Stdout.String(), "tried") })
+	if strings.Contains(c.Stdout.String(), "WRITTEN") {
+		t.Error("the runtime's binary was written to")
+	}
+}
+
+// TestWorkingDirectoryByDescriptor tries every descriptor that the runtime may
+// have open as the way out of the container (CVE-2024-21626).
+func TestWorkingDirectoryByDescriptor(t *testing.T) {
+	h := harness.New(t, harness.Options{})
+	c := h.Run(harness.Spec{})
+	for fd := 3; fd < 24; fd++ {
+		cwd := fmt.Sprintf("/proc/self/fd/%d", fd)
+		a := run(t, h, harness.Spec{Args: sh("ls ../../../../etc/hostname; cat marker"), OCI: edit(func(s *oci.Spec) { s.Process.Cwd = cwd })}, func(string) {})
+		if a.failed == "" {
+			t.Errorf("a container ran in %s: %v", cwd, a)
+		}
+		e, err := c.Exec(h.Ctx(), harness.ExecSpec{Args: sh("pwd -P"), Change: inDirectory(cwd)})
+		if err == nil {
+			t.Errorf("an exec ran in %s: code %d, %q", cwd, h.Finish(e), e.Stdout)
+		} else if e != nil {
+			_, _ = e.Delete(h.Ctx())
+		}
+	}
+}
+
+func inDirectory(cwd string) func(*specs.Process) {
+	return func(p *specs.Process) { p.Cwd = cwd }
+}
