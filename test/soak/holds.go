@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"tango/test/harness"
+)
+
+// holds is what a process holds, and the keyrings of the machine.
+type holds struct {
+	rss      int // kilobytes
+	fds      int
+	threads  int
+	watches  int // of inotify
+	keyrings int
+}
+
+func (h holds) String() string {
+	return fmt.Sprintf("%d kB, %d fds, %d threads, %d inotify watches, %d keyrings", h.rss, h.fds, h.threads, h.watches, h.keyrings)
+}
+
+// look reads what a process holds now.
+func look(pid int) (h holds, err error) {
+	if h.rss, err = status(pid, "VmRSS"); err != nil {
+		return h, err
+	}
+	if h.threads, err = status(pid, "Threads"); err != nil {
+		return h, err
+	}
+	fds, err := harness.FDs(pid)
+	if err != nil {
+		return h, err
+	}
+	h.fds = len(fds)
+	for fd, target := range fds {
+		if strings.Contains(target, "inotify") {
+			info, _ := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
+			h.watches += strings.Count(string(info), "inotify wd:")
+		}
+	}
+	keys, err := os.ReadFile("/proc/keys")
+	h.keyrings = strings.Count(string(keys), "keyring")
+	return h, err
+}
+
+// status reads a number from /proc/PID/status.
+func status(pid int, field string) (int, error) {
+	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0, err
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		if name, value, ok := strings.Cut(line, ":"); ok && name == field {
+			return strconv.Atoi(strings.Fields(value)[0])
+		}
+	}
+	return 0, fmt.Errorf("process %d has no %s", pid, field)
+}
+
+// How much more a process may hold at the end than after it had warmed up: what
+// grows with each cycle passes all of this within a few hundred.
+const (
+	moreKB      = 8 << 10
+	moreFDs     = 4
+	moreThreads = 6
+	moreKeys    = 8 // others on the machine have some, too
+)
+
+// grown returns an error if the process holds more than it should.
+func (h holds) grown(from holds) error {
+	if h.rss > from.rss+moreKB || h.fds > from.fds+moreFDs || h.threads > from.threads+moreThreads ||
+		h.watches > from.watches || h.keyrings > from.keyrings+moreKeys {
+		return fmt.Errorf("it grows: from %v to %v", from, h)
+	}
+	return nil
+}
