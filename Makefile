@@ -121,6 +121,23 @@ test-integration: root build tools ## tests of whole containers (RUNTIME=runc: a
 	$(call say,what containers cost the mount locks)
 	@cd test && $(GO) test -count=1 -timeout 10m $(TESTFLAGS) ./mountcost/...
 
+.PHONY: test-race
+test-race: root deps ## the unit tests with the race detector
+	$(call say,unit tests with the race detector)
+	@$(GO) test -race -tags 'seccomp no_grpc' $(TESTFLAGS) ./...
+
+# How long each fuzz target runs: make fuzz FUZZTIME=5s
+FUZZTIME ?= 10m
+
+.PHONY: fuzz
+fuzz: root deps ## run every fuzz target for FUZZTIME (10m)
+	@for at in $$(grep -rl --include='*_test.go' '^func Fuzz' mounts rootfs shim); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$at); do \
+			printf '\033[1mfuzzing %s of %s for %s\033[0m\n' $$name $$(dirname $$at) $(FUZZTIME); \
+			$(GO) test -tags '$(TAGS)' -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$at) || exit 1; \
+		done; \
+	done
+
 .PHONY: run
 run: root build tools ## the demo: 100 containers of a 50-layer image, tango and stock side by side
 	@cd test && $(GO) run ./demo $(RUNFLAGS)
@@ -206,6 +223,18 @@ release-check: deps $(TOOLS)/nfpm $(TOOLS)/sbom ## build the last commit's relea
 .PHONY: manpage
 manpage: build ## the manual page, as bin/tango.8
 	@$(BIN)/tango man > $(BIN)/tango.8
+
+ifneq ($(wildcard test/hostile/*.go),)
+.PHONY: hostile
+hostile: root build tools ## images and specs that mean harm, against the stock runtime's answers
+	@cd test && $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./hostile
+endif
+
+ifneq ($(wildcard test/soak/*.go),)
+.PHONY: soak
+soak: root build tools ## thousands of cycles, and loads; nothing may grow (RUNFLAGS='-cycles 100': shorter)
+	@cd test && $(GO) run ./soak $(RUNFLAGS)
+endif
 
 .PHONY: clean
 clean: ## take away bin/
