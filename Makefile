@@ -191,6 +191,13 @@ endif
 sim: ## simulate the hand-over of mount locks on bigger machines (RUNFLAGS='-plots DIR')
 	@cd test && $(GO) run ./sim $(RUNFLAGS)
 
+ifneq ($(wildcard test/compat/*.go),)
+.PHONY: compat
+compat: root build tools ## a few tests on each line of containerd since 1.7 (RUNFLAGS='-version v2.0.14': one)
+	$(call say,containerd's versions)
+	@cd test && $(GO) run ./compat $(RUNFLAGS)
+endif
+
 ifneq ($(wildcard test/chaos/*.go),)
 .PHONY: chaos
 chaos: root build tools ## faults at every step, and proof that nothing is left
