@@ -196,13 +196,13 @@ func TestFreeingIsOffThePath(t *testing.T) {
 		}
 		// What frees stands behind this; what Prepare itself has freed is done.
 		gate := make(chan struct{})
-		queues := []*queue{p.freeing}
+		queues := []func(func()) bool{p.freeing.Free}
 		if p.stage != nil {
-			queues = append(queues, p.stage.queue)
+			queues = append(queues, p.stage.queue.whenIdle)
 		}
-		for _, q := range queues {
+		for _, later := range queues {
 			reached := make(chan struct{})
-			q.whenIdle(func() { close(reached); <-gate })
+			later(func() { close(reached); <-gate })
 			<-reached
 		}
 		freed := slices.DeleteFunc(callLog(t, func() { r.Close() }), func(op string) bool { return !isFreeing(op) })

@@ -13,6 +13,7 @@ import (
 	"tango/mounts/fault"
 	"tango/mounts/kernel"
 	"tango/mounts/userns"
+	"tango/mounts/worker"
 )
 
 // Config says how a [Preparer] works.
@@ -40,7 +41,7 @@ type Preparer struct {
 	config  Config
 	userns  *pool[string, *os.File]      // by Mapping.String
 	groups  *pool[groupKey, *layerMount] // by the directory they show
-	freeing *queue
+	freeing *worker.Lane
 
 	stageOnce sync.Once
 	stage     *stage // written once, by stageOnce; nil before and on stageErr
@@ -62,10 +63,9 @@ func New(c Config) *Preparer {
 	if c.Private == nil {
 		c.Private = privateCopy
 	}
-	p := &Preparer{config: c, freeing: newQueue()}
+	p := &Preparer{config: c, freeing: worker.NewLane(worker.LaneConfig{})}
 	p.userns = newPool[string](func(f *os.File) { f.Close() })
 	p.groups = newPool[groupKey](p.freeLayerMount)
-	go p.freeing.run()
 	return p
 }
 
@@ -77,7 +77,7 @@ func (p *Preparer) Close() error {
 	if p.stage != nil {
 		p.stage.queue.close()
 	}
-	p.freeing.close()
+	p.freeing.Close()
 	return nil
 }
 
@@ -96,6 +96,7 @@ func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
 	if p.closed.Load() {
 		return nil, ErrClosed
 	}
+	defer p.freeing.Busy()()
 	r := &Rootfs{preparer: p}
 	for i, s := range plan.steps {
 		err := ctx.Err()

@@ -33,12 +33,12 @@ const (
 )
 
 // Lane frees things when nobody waits for mount work: taking mounts away waits
-// for an RCU grace period each time, one at a time for the whole machine. It has
-// a thread of its own, so that work that comes meanwhile never stands behind.
+// for an RCU grace period each time, one at a time for the whole machine. It does
+// so beside the worker, so that work that comes meanwhile never stands behind.
 type Lane struct {
 	config LaneConfig
 	wake   chan struct{} // capacity 1
-	done   chan struct{} // closed when the thread is
+	done   chan struct{} // closed when nothing frees any more
 
 	mu      sync.Mutex
 	pending []func() // guarded by mu
@@ -59,15 +59,11 @@ func NewLane(c LaneConfig) *Lane {
 	}
 	c.items = max(c.items, 1)
 	l := &Lane{config: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	go func() {
-		defer close(l.done)
-		// Always nil: a thread that can't be pinned frees nonetheless.
-		_ = kernel.InNewThread(l.serve)
-	}()
+	go l.run()
 	return l
 }
 
-// Free has f run later, on the lane's thread, in the order of the calls. False
+// Free has f run later, one after the other, in the order of the calls. False
 // says that the lane is closed and f will not be run.
 func (l *Lane) Free(f func()) bool {
 	l.mu.Lock()
@@ -103,13 +99,25 @@ func (l *Lane) Close() {
 	<-l.done
 }
 
-// serve is the lane's thread.
-func (l *Lane) serve() error {
-	_ = pin(l.config.cpus)
+// run serves on a thread of its own if that is to stay on a node's CPUs.
+func (l *Lane) run() {
+	defer close(l.done)
+	if l.config.cpus.Len() == 0 {
+		l.serve()
+		return
+	}
+	// Always nil: a thread that can't be pinned frees nonetheless.
+	_ = kernel.InNewThread(func() error {
+		_ = pin(l.config.cpus)
+		l.serve()
+		return nil
+	})
+}
+
+func (l *Lane) serve() {
 	for l.wait() {
 		l.drain()
 	}
-	return nil
 }
 
 // wait waits until something should be freed. False says that there will be
