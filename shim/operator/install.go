@@ -136,6 +136,8 @@ type Installation struct {
 	Steps []Step `json:"steps"`
 	// Restart tells that containerd has to be restarted, and was not.
 	Restart bool `json:"restart"`
+	// Service is the systemd unit to restart, where systemd runs the machine.
+	Service string `json:"service,omitempty"`
 	// Restarted tells that it was.
 	Restarted bool `json:"restarted,omitempty"`
 }
@@ -181,7 +183,7 @@ func (i *installer) run(ctx context.Context, files []wanted) (*Installation, err
 	if err != nil {
 		return nil, err
 	}
-	done := &Installation{Root: i.root, DryRun: i.dryRun, Containerd: i.release, Arm: i.arm, Changes: changes}
+	done := &Installation{Root: i.root, DryRun: i.dryRun, Containerd: i.release, Arm: i.arm, Changes: changes, Service: i.unit()}
 	if err := errors.Join(conflicts(changes), i.stillNeeded(changes)); err != nil {
 		return done, err
 	}
@@ -197,6 +199,15 @@ func (i *installer) run(ctx context.Context, files []wanted) (*Installation, err
 		return done, err
 	}
 	return done, i.restartContainerd(ctx, done)
+}
+
+// unit is the one to restart, if systemd runs the machine. Another tree's is not asked:
+// what it becomes is not known.
+func (i *installer) unit() string {
+	if c, err := i.host.cgroups(); i.stage == "/" && (err != nil || !c.Systemd) {
+		return ""
+	}
+	return i.service
 }
 
 // restartContainerd does it where that was asked for.

@@ -468,8 +468,8 @@ func TestInstallText(t *testing.T) {
 	_, first, _ := run("install", "--root", s.root, "--from", s.from)
 	_, second, _ := run("install", "--root", s.root, "--from", s.from)
 	for text, wants := range map[string][]string{
-		dry:    {"would create", dropPath},
-		first:  {"created", "systemctl restart containerd"},
+		dry:    {"would create  " + dropPath},
+		first:  {"created  " + dropPath, "systemctl restart containerd.service"},
 		second: {"as it is", "need not be restarted"},
 	} {
 		for _, want := range wants {

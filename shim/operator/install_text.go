@@ -35,7 +35,7 @@ func tellInstallation(w io.Writer, done *Installation, asJSON bool, failed error
 func (d *Installation) text() string {
 	p := &page{}
 	for _, c := range d.Changes {
-		fmt.Fprintf(p, "%-9s%s\n", d.verb(c.Action), c.Path)
+		fmt.Fprintf(p, "%-*s %s\n", d.column(), d.verb(c.Action), c.Path)
 	}
 	if len(d.Changes) == 0 {
 		p.WriteString("nothing is installed\n")
@@ -55,6 +55,14 @@ func (d *Installation) text() string {
 	return p.String()
 }
 
+// column is the width of the longest verb.
+func (d *Installation) column() int {
+	if d.DryRun {
+		return len("would replace")
+	}
+	return len("replaced")
+}
+
 // verb says what happened, or would.
 func (d *Installation) verb(a Action) string {
 	if a == Keep {
@@ -70,13 +78,18 @@ func (d *Installation) writeRestart(p *page) {
 	switch {
 	case d.Restarted:
 		p.WriteString("\ncontainerd was restarted. Running containers go on.\n")
-	case d.Restart && len(d.Steps) > 0:
-		p.wrap("\n", "", "Then restart containerd, which leaves running containers alone:")
-		p.verbatim("  ", "systemctl restart containerd")
-	case d.Restart:
-		p.wrap("\n", "", "containerd must be restarted to see it, which leaves running containers alone:")
-		p.verbatim("  ", "systemctl restart containerd")
-	case len(d.Steps) == 0:
+		return
+	case !d.Restart && len(d.Steps) == 0:
 		p.WriteString("\ncontainerd need not be restarted.\n")
+		return
+	case !d.Restart:
+		return // the steps say it
+	case len(d.Steps) > 0:
+		p.WriteString("\nThen restart containerd, which leaves running containers alone.\n")
+	default:
+		p.WriteString("\ncontainerd must be restarted to see it, which leaves running containers alone.\n")
+	}
+	if d.Service != "" {
+		p.verbatim("  ", "systemctl restart "+quote(d.Service))
 	}
 }

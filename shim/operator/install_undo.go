@@ -66,7 +66,7 @@ func (i *installer) takeAway(ctx context.Context) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	done := &Installation{Root: i.root, DryRun: i.dryRun, Changes: changes, Steps: []Step{}}
+	done := &Installation{Root: i.root, DryRun: i.dryRun, Changes: changes, Steps: []Step{}, Service: i.unit()}
 	if err := conflicts(changes); err != nil || len(changes) == 0 {
 		return done, err
 	}
