@@ -35,15 +35,19 @@ type Pool struct {
 	ready  []*Warm
 	coming int
 	want   int
+	asked  bool // whether somebody has ever
 	refill *time.Timer
 	closed bool
 	warned bool
 	reaper *reaper
 }
 
+// newPool returns a pool that is empty until somebody has asked: who runs with a run
+// directory that the relay doesn't know never will.
 func newPool(ctx context.Context, c Config) *Pool {
 	p := &Pool{Config: c, want: 1, reaper: newReaper(ctx)}
 	p.refill = time.AfterFunc(refillDelay, p.fill)
+	p.refill.Stop()
 	return p
 }
 
@@ -56,7 +60,10 @@ func (p *Pool) Take() *Warm {
 	}
 	p.refill.Reset(refillDelay)
 	if len(p.ready) == 0 {
-		p.want = min(p.want+1, maxWarm)
+		if p.asked {
+			p.want = min(p.want+1, maxWarm)
+		}
+		p.asked = true
 		return nil
 	}
 	w := p.ready[0]
