@@ -69,6 +69,19 @@ func readPod(t *testing.T, file string) (*corev1.Pod, map[string]map[string]stri
 	return p, settings
 }
 
+// shallowPod is the example with an image of few layers, for tests that look at
+// something else.
+func shallowPod(t *testing.T) (*corev1.Pod, map[string]map[string]string) {
+	t.Helper()
+	p, settings := readPod(t, example)
+	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for n := range list {
+			list[n].Image = "tango.test/layers:3"
+		}
+	}
+	return p, settings
+}
+
 // newPod prepares what kubelet prepares: images, directories, the sandbox's configuration.
 func (c *cluster) newPod(spec *corev1.Pod, settings map[string]map[string]string) *pod {
 	c.t.Helper()

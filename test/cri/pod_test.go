@@ -75,9 +75,9 @@ func TestExamplePod(t *testing.T) {
 // namespace, as kubectl debug does.
 func TestEphemeralContainer(t *testing.T) {
 	c := newCluster(t)
-	p := c.newPod(readPod(t, example))
+	p := c.newPod(shallowPod(t))
 	p.start()
-	debugger := corev1.Container{Name: "debugger", Image: "tango.test/layers:30", Command: []string{"sh", "-c", "ps | grep -v grep; sleep 1000000"}}
+	debugger := corev1.Container{Name: "debugger", Image: "tango.test/layers:3", Command: []string{"sh", "-c", "ps | grep -v grep; sleep 1000000"}}
 	p.startContainer(debugger, func(k *runtimeapi.ContainerConfig) {
 		o := k.Linux.SecurityContext.NamespaceOptions
 		o.Pid, o.TargetId = runtimeapi.NamespaceMode_TARGET, p.containers["server"]
@@ -92,7 +92,7 @@ func TestEphemeralContainer(t *testing.T) {
 // TestContainerRestart ends a container, and starts it again in the pod that goes on.
 func TestContainerRestart(t *testing.T) {
 	c := newCluster(t)
-	p := c.newPod(readPod(t, example))
+	p := c.newPod(shallowPod(t))
 	p.start()
 	server := p.spec.Spec.Containers[0]
 	old := p.containers[server.Name]
@@ -115,7 +115,7 @@ func TestContainerRestart(t *testing.T) {
 // kubelet asks all the time.
 func TestHostPod(t *testing.T) {
 	c := newCluster(t)
-	spec, settings := readPod(t, example)
+	spec, settings := shallowPod(t)
 	spec.Spec.HostUsers, spec.Spec.HostNetwork = nil, true
 	p := c.newPod(spec, settings)
 	p.start()
@@ -142,7 +142,7 @@ func TestHostPod(t *testing.T) {
 // TestControlArm runs the same pod on containerd's own shim, beside one on tango.
 func TestControlArm(t *testing.T) {
 	c := newCluster(t)
-	spec, settings := readPod(t, example)
+	spec, settings := shallowPod(t)
 	control := spec.DeepCopy()
 	control.Name, control.Spec.RuntimeClassName = "control", ptr("tango-control")
 	p, q := c.newPod(spec, settings), c.newPod(control, settings)

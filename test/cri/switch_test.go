@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"tango/test/harness"
@@ -43,8 +42,7 @@ func TestSwitchWithRunningPods(t *testing.T) {
 		t.Skip("NOT TESTED with -runtime=runc: there is nothing to switch to")
 	}
 	c := newCluster(t)
-	spec, settings := readPod(t, example)
-	shallow(spec) // three pods in one test's time
+	spec, settings := shallowPod(t)
 	first := c.newPod(spec, settings)
 	first.start()
 
@@ -65,15 +63,6 @@ func TestSwitchWithRunningPods(t *testing.T) {
 	first.remove()
 	second.remove()
 	third.remove()
-}
-
-// shallow gives a pod's containers an image of few layers.
-func shallow(p *corev1.Pod) {
-	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
-		for n := range list {
-			list[n].Image = "tango.test/layers:3"
-		}
-	}
 }
 
 // expectAlive checks that a pod works, on its shim.
