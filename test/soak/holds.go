@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,7 @@ type holds struct {
 	threads  int
 	watches  int // of inotify
 	keyrings int
+	kinds    map[string]int // the descriptors, by what they are
 }
 
 func (h holds) String() string {
@@ -35,8 +37,9 @@ func look(pid int) (h holds, err error) {
 	if err != nil {
 		return h, err
 	}
-	h.fds = len(fds)
+	h.fds, h.kinds = len(fds), make(map[string]int)
 	for fd, target := range fds {
+		h.kinds[numbers.ReplaceAllString(target, "N")]++
 		if strings.Contains(target, "inotify") {
 			info, _ := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
 			h.watches += strings.Count(string(info), "inotify wd:")
@@ -46,6 +49,9 @@ func look(pid int) (h holds, err error) {
 	h.keyrings = strings.Count(string(keys), "keyring")
 	return h, err
 }
+
+// numbers are what tells descriptors of one kind apart.
+var numbers = regexp.MustCompile(`[0-9a-f]*[0-9][0-9a-f]*`)
 
 // status reads a number from /proc/PID/status.
 func status(pid int, field string) (int, error) {
@@ -74,7 +80,18 @@ const (
 func (h holds) grown(from holds) error {
 	if h.rss > from.rss+moreKB || h.fds > from.fds+moreFDs || h.threads > from.threads+moreThreads ||
 		h.watches > from.watches || h.keyrings > from.keyrings+moreKeys {
-		return fmt.Errorf("it grows: from %v to %v", from, h)
+		return fmt.Errorf("it grows: from %v to %v%s", from, h, h.more(from))
 	}
 	return nil
+}
+
+// more says which kinds of descriptors have become more.
+func (h holds) more(from holds) string {
+	var all strings.Builder
+	for kind, n := range h.kinds {
+		if n > from.kinds[kind] {
+			fmt.Fprintf(&all, "\n\t%d more of %s", n-from.kinds[kind], kind)
+		}
+	}
+	return all.String()
 }
