@@ -344,7 +344,6 @@ func (c *Container) destroy(ctx context.Context, rec *telemetry.Recorder) error 
 			errs = append(errs, fmt.Errorf("failed to delete task: %w", err))
 		}
 	}
-	c.rt.oom.forget(c.ID)
 	fault.Here("delete.root")
 	if err := c.releaseRoot(); err != nil {
 		errs = append(errs, fmt.Errorf("failed rootfs umount: %w", err))

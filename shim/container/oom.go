@@ -2,53 +2,55 @@ package container
 
 import (
 	"context"
-	"sync"
+	"os"
 
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
-	eventtypes "github.com/containerd/containerd/api/events"
-	"github.com/containerd/containerd/v2/core/events"
-	"github.com/containerd/containerd/v2/pkg/oom"
-	oomv1 "github.com/containerd/containerd/v2/pkg/oom/v1"
 	"github.com/containerd/log"
 	"github.com/moby/sys/userns"
+	"golang.org/x/sys/unix"
 
 	"tango/mounts/fault"
 )
 
 // oomWatchers reports when the kernel kills in a container for lack of memory:
-// with an eventfd per cgroup and one epoll loop on v1, with inotify on v2. Both
-// end by themselves when the cgroup goes.
+// with an eventfd per cgroup on v1, with inotify on v2. Both end by themselves when
+// the cgroup goes.
 type oomWatchers struct {
 	ctx    context.Context
 	events Events
-	v1     func() (oom.Watcher, error) // makes it at first use
-	groups sync.Map                    // container id -> cgroup1.Cgroup
 }
 
 func newOOMWatchers(ctx context.Context, events Events) *oomWatchers {
-	w := &oomWatchers{ctx: ctx, events: events}
-	w.v1 = sync.OnceValues(func() (oom.Watcher, error) {
-		watcher, err := oomv1.New(w)
-		if err == nil {
-			go watcher.Run(ctx)
-		}
-		return watcher, err
-	})
-	return w
+	return &oomWatchers{ctx: ctx, events: events}
 }
 
-// Publish takes the events of the v1 watcher. The kernel also signals when a cgroup
-// is removed, and the watcher tells that only by the cgroups of all controllers being
-// gone, which they go one by one.
-func (w *oomWatchers) Publish(_ context.Context, _ string, event events.Event) error {
-	e, ok := event.(*eventtypes.TaskOOM)
-	if !ok {
-		return nil
+// watchV1 has a goroutine wait for the group's eventfd. The kernel signals it when
+// memory runs out, and once more when the group's memory controller is removed.
+//
+// containerd's own watcher takes a group for removed only when those of all
+// controllers are, which go one by one: it then tells of one kill too many and
+// keeps the descriptor for good.
+func (w *oomWatchers) watchV1(id string, group cgroup1.Cgroup) error {
+	fd, err := group.OOMEventFD()
+	if err != nil {
+		return err
 	}
-	if group, known := w.groups.Load(e.ContainerID); known && hasMemory(group.(cgroup1.Cgroup)) {
-		w.events.OutOfMemory(e.ContainerID)
+	if err := unix.SetNonblock(int(fd), true); err != nil {
+		_ = unix.Close(int(fd))
+		return err
 	}
+	f := os.NewFile(fd, "oom eventfd")
+	go func() {
+		defer f.Close()
+		count := make([]byte, 8)
+		for {
+			if _, err := f.Read(count); err != nil || !hasMemory(group) {
+				return
+			}
+			w.events.OutOfMemory(id)
+		}
+	}()
 	return nil
 }
 
@@ -58,9 +60,6 @@ func hasMemory(group cgroup1.Cgroup) bool {
 	m, err := group.Stat(cgroup1.IgnoreNotExist)
 	return err == nil && m.GetMemoryOomControl() != nil
 }
-
-// forget ends what is known of a container that is about to go.
-func (w *oomWatchers) forget(id string) { w.groups.Delete(id) }
 
 // watchOOM begins right after the create: a process can run out of memory as
 // soon as it starts. Trouble is logged; a container runs without being watched.
@@ -76,12 +75,7 @@ func (r *Runtime) watchOOM(c *Container) {
 		go r.oom.watchV2(c.ID, c.cgroup.v2, logger)
 		return
 	}
-	r.oom.groups.Store(c.ID, c.cgroup.v1)
-	watcher, err := r.oom.v1()
-	if err == nil {
-		err = watcher.Add(c.ID, c.cgroup.v1)
-	}
-	if err != nil {
+	if err := r.oom.watchV1(c.ID, c.cgroup.v1); err != nil {
 		logger.WithError(err).Error("cannot watch for out of memory events")
 	}
 }
