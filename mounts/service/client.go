@@ -197,6 +197,7 @@ func (c *Client) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var refused *refusal
+	var slow net.Error
 	switch {
 	case err == nil:
 		c.stats.Served++
@@ -205,7 +206,7 @@ func (c *Client) note(err error) {
 		c.stats.Refused++
 		c.until = time.Time{}
 		return // it is there, and what it can't do may fail here, too
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &slow) && slow.Timeout():
 		c.stats.Stalled++
 		c.until = time.Now().Add(c.config.Pause)
 	default:

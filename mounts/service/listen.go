@@ -81,9 +81,14 @@ func takeLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// listenAt replaces what a dead service left. Nobody else can get at the socket
-// before it has its mode, since the directory is private.
+// listenAt replaces what a dead service left, but not a socket that somebody has:
+// a supervisor listens before there is a service. Nobody else can get at the
+// socket before it has its mode, since the directory is private.
 func listenAt(path string) (*net.UnixListener, error) {
+	if conn, err := net.Dial("unixpacket", path); err == nil {
+		conn.Close()
+		return nil, ErrServed
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}

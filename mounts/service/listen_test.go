@@ -93,6 +93,10 @@ func TestHandedSocket(t *testing.T) {
 	r := &running{dir: dir, log: &lines{}, workers: openWorkers(t, worker.Config{})}
 	r.serveOn(t, l, Config{Workers: r.workers})
 	r.works(t)
+	supervisor.lock.Close()
+	if l, err := Listen(dir); !errors.Is(err, ErrServed) {
+		t.Errorf("took the supervisor's socket: %v, %v", l, err)
+	}
 	r.stop()
 	if _, err := os.Stat(SocketPath(dir)); err != nil {
 		t.Errorf("the supervisor's socket is gone: %v", err)

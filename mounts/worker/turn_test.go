@@ -24,7 +24,7 @@ func TestTurnBound(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%d-%d-%d", nodes, inARow, abreast), func(t *testing.T) {
 					m := newModel(t, nodes, inARow, abreast)
-					for range 20000 {
+					for range 3000 {
 						m.step()
 					}
 					if m.worst > (nodes-1)*inARow {
