@@ -13,6 +13,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"tango/mounts/fault"
+	"tango/mounts/service"
 	"tango/rootfs"
 	"tango/shim/options"
 	"tango/shim/stdio"
@@ -39,6 +40,7 @@ type creation struct {
 	spec   *specs.Spec
 	config *configs.Config
 	undo   []func()
+	turn   *service.Lease
 }
 
 // Create makes a container whose first process waits for Start. created is
@@ -56,6 +58,7 @@ func (r *Runtime) Create(ctx context.Context, req CreateRequest, created func(*C
 		}
 	}()
 	defer primeCgroupLock()()
+	defer func() { c.turn.Release() }()
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -96,6 +99,9 @@ func (c *creation) prepare(ctx context.Context) error {
 	}
 	if err := c.readSpec(); err != nil {
 		return createError(err)
+	}
+	if err := c.takeTurn(ctx); err != nil {
+		return err
 	}
 	if err := c.prepareRootfs(ctx); err != nil {
 		return fmt.Errorf("failed to mount rootfs component: %w", err)
@@ -174,11 +180,6 @@ func (c *creation) openIO(ctx context.Context) error {
 // launch starts the container's first process, which then waits on the exec
 // fifo, in a mount namespace that has everything in place.
 func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
-	done, err := c.takeTurn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	place, err := c.place()
 	if err != nil {
 		return nil, fmt.Errorf("failed to mount rootfs component: %w", err)

@@ -8,9 +8,14 @@ import (
 	"github.com/opencontainers/cgroups"
 )
 
-// primeEvery is shorter than an RCU grace period, which is what a primed lock
-// stays cheap for.
-const primeEvery = 4 * time.Millisecond
+const (
+	// primeAgain is less than an RCU grace period, for which a primed lock stays
+	// cheap.
+	primeAgain = 6 * time.Millisecond
+	// primes is how often one create or exec does it: often enough on an idle host,
+	// and on a busy one others have just done it.
+	primes = 2
+)
 
 // primeCgroupLock makes the kernel's lock for cgroup membership ready to be taken
 // at once. The first write to a cgroup.procs for a while waits for an RCU grace
@@ -24,12 +29,12 @@ const primeEvery = 4 * time.Millisecond
 func primeCgroupLock() (stop func()) {
 	done := make(chan struct{})
 	go func() {
-		for {
+		for range primes {
 			rejoinOwnCgroup()
 			select {
 			case <-done:
 				return
-			case <-time.After(primeEvery):
+			case <-time.After(primeAgain):
 			}
 		}
 	}()

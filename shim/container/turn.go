@@ -30,15 +30,12 @@ func newTurns(runDir string) *service.Client {
 
 // takeTurn waits until the host's mount locks are not fought over by too many
 // creates at once: the work of this one, libcontainer's in the container's first
-// process included, may begin then, and the returned function says that it is done.
-// The turn is on loan for the life of a connection, so whoever dies gives it back.
-func (c *creation) takeTurn(ctx context.Context) (release func(), _ error) {
+// process included, may begin then. The turn is on loan for the life of a
+// connection, so whoever dies gives it back.
+func (c *creation) takeTurn(ctx context.Context) (err error) {
 	defer c.rec.Phase("turn")()
-	lease, err := c.rt.turns.Lease(ctx, homeOf(c.config), longestTurn)
-	if err != nil {
-		return nil, err
-	}
-	return lease.Release, nil
+	c.turn, err = c.rt.turns.Lease(ctx, homeOf(c.config), longestTurn)
+	return err
 }
 
 // homeOf is the NUMA node on which the container's mount work should be done: that of
