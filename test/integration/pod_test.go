@@ -107,3 +107,36 @@ func TestPodShimKilled(t *testing.T) {
 	}
 	h.CheckLeaks()
 }
+
+// TestPodUserNS has the containers of a pod share its user namespace, as CRI does
+// it: with the sandbox's network, IPC and host name, and a root filesystem each.
+func TestPodUserNS(t *testing.T) {
+	h := newNode(t)
+	annotations, mapping := map[string]string{sandboxAnnotation: "sandbox"}, harness.NthUserNS(14)
+	sandbox := h.Run(harness.Spec{ID: "sandbox", Annotations: annotations, UserNS: mapping, OCI: []oci.SpecOpts{oci.WithHostname("podname")}})
+	var opts []oci.SpecOpts
+	for kind, name := range map[specs.LinuxNamespaceType]string{
+		specs.UserNamespace: "user", specs.NetworkNamespace: "net", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts",
+	} {
+		path := fmt.Sprintf("/proc/%d/ns/%s", sandbox.Task.Pid(), name)
+		opts = append(opts, oci.WithLinuxNamespace(specs.LinuxNamespace{Type: kind, Path: path}))
+	}
+	for _, id := range []string{"one", "two"} {
+		c := h.Run(harness.Spec{ID: id, Annotations: annotations, UserNS: mapping, OCI: opts})
+		for _, name := range []string{"user", "net", "ipc", "uts"} {
+			link := []string{"readlink", "/proc/self/ns/" + name}
+			if a, b := trimmed(h, sandbox, link...), trimmed(h, c, link...); a != b {
+				t.Errorf("%s: %s namespaces %s and %s", id, name, a, b)
+			}
+		}
+		expectOutput(t, h, c, "podname", "hostname")
+		expectOutput(t, h, c, "0 0", "stat", "-c", "%u %g", "/etc/passwd")
+		h.Output(c, "sh", "-c", "echo > /only && chown 1000:2000 /only && echo > /dev/null")
+	}
+	if _, err := sandbox.Output(h.Ctx(), "ls", "/only"); err == nil {
+		t.Error("the sandbox has a file that another container made in its own root")
+	}
+	if n := shimCount(t, h); n != 1 {
+		t.Errorf("%d shims, want 1", n)
+	}
+}
