@@ -3,8 +3,9 @@
 # directories and with two empty build caches, and compares every byte.
 # check.sh COMMIT WORK
 set -eu -o pipefail
-commit=$1 work=$2
+work=$2
 top=$(cd "$(dirname "$0")/../../.." && pwd)
+commit=$(git -C "$top" rev-parse "$1") # once: the branch may go on meanwhile
 
 rm -rf "$work"
 for copy in one another/place; do
