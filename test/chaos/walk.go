@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"syscall"
 
 	"tango/test/harness"
 )
@@ -112,6 +113,9 @@ func (b *bench) try(ctx context.Context, t trial, result *tally) {
 		killed = true
 		_ = b.control.arm("start.announced", kill, "")
 	}
+	if strings.HasPrefix(t.point.name, "template.") {
+		b.startAfresh() // else the host service has a template
+	}
 	if err := b.control.arm(t.point.name, t.kind, ""); err != nil {
 		result.bad(b, t, []string{err.Error()}, nil)
 		return
@@ -130,6 +134,15 @@ func (b *bench) try(ctx context.Context, t trial, result *tally) {
 	result.add(struck)
 	if len(wrong) > 0 {
 		result.bad(b, t, wrong, l.errs)
+	}
+}
+
+// startAfresh kills what keeps anything from one container to the next. None may
+// be there.
+func (b *bench) startAfresh() {
+	all, _ := b.Processes()
+	for _, p := range all {
+		_ = syscall.Kill(p.PID, syscall.SIGKILL)
 	}
 }
 
