@@ -20,8 +20,6 @@ import (
 	"tango/test/harness/trace"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
-
 // Of the calls of a whole run, start to delete, libcontainer makes all but
 // these: the making of the mount namespace, and one mount, of the overlay. With a
 // user namespace the mount namespace comes with that, by clone(2); the id-mapped
