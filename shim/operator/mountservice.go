@@ -1,0 +1,86 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"tango/mounts/service"
+	"tango/mounts/topology"
+	"tango/mounts/worker"
+)
+
+const mountServiceDescription = `Lends the turns of this host's mount workers to all shims, until it is told to
+end, in place of the service that shims start by themselves. It serves the socket
+that systemd hands over, or makes it: DIR/mounts/mount.v1.sock.
+
+Shims do without it where it is not there. deploy/systemd has units for it.
+
+Exit codes: 0 when told to end; 1 failed, or another process serves; 2 usage.`
+
+func mountServiceCommand(stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "mount-service", Usage: "lend the mount workers' turns to shims", Description: mountServiceDescription,
+		Flags: []cli.Flag{
+			runDirFlag(),
+			&cli.IntFlag{Name: "abreast", Usage: "`NUMBER` of containers on a NUMA node that may mount at once; 0 is twice a node's CPUs"},
+		},
+		OnUsageError: usage,
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return serveMounts(ctx, c.String("run-dir"), c.Int("abreast"), stderr)
+		},
+	}
+}
+
+func serveMounts(ctx context.Context, runDir string, abreast int, stderr io.Writer) error {
+	machine, err := topology.Read(topology.Roots{})
+	if err != nil {
+		return err
+	}
+	if abreast <= 0 {
+		abreast = 2 * mostCPUs(machine)
+	}
+	workers, err := worker.Open(machine, worker.Config{Abreast: abreast})
+	if err != nil {
+		return err
+	}
+	defer workers.Close()
+	l, err := mountListener(runDir)
+	if err != nil {
+		return err
+	}
+	return service.Serve(ctx, l, service.Config{Workers: workers, Log: func(line string) { fmt.Fprintln(stderr, line) }})
+}
+
+// mostCPUs is how many the largest node has.
+func mostCPUs(m *topology.Machine) int {
+	most := 1
+	for _, n := range m.Nodes() {
+		most = max(most, n.CPUs.Len())
+	}
+	return most
+}
+
+// mountListener takes the socket of a supervisor, by systemd's convention
+// (sd_listen_fds(3)), or makes it.
+func mountListener(runDir string) (*service.Listener, error) {
+	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && os.Getenv("LISTEN_FDS") == "1" {
+		return service.ListenerFromFile(os.NewFile(3, "socket of the supervisor"))
+	}
+	if err := os.MkdirAll(runDir, 0o711); err != nil {
+		return nil, err
+	}
+	return service.Listen(filepath.Join(runDir, "mounts"))
+}
