@@ -41,7 +41,7 @@ func storm(ctx context.Context, s settings, l *lab, points []point, result *tall
 			for ctx.Err() == nil && result.faults() < s.faults && !result.tooBad() {
 				numbers.Lock()
 				next++
-				q := squall{next, rand.New(rand.NewPCG(s.seed, uint64(next)))}
+				q := squall{next, rand.New(rand.NewPCG(s.seed, uint64(next)))} //nolint:gosec // to be repeated, not to be secret
 				numbers.Unlock()
 				b.weather(ctx, q, points, result)
 			}
