@@ -9,10 +9,10 @@ import (
 
 // enterCopy moves the calling thread into a copy of its mount namespace, which is
 // made of the tree that its root shows where the kernel can (OPEN_TREE_NAMESPACE,
-// Linux 7.0), else of the whole table.
+// Linux 7.0), else of the whole table, which is as good.
 func enterCopy() error {
-	if kernel.OpenTreeNamespace.Probe() == nil {
-		return enterTree()
+	if kernel.OpenTreeNamespace.Probe() == nil && enterTree() == nil {
+		return nil
 	}
 	return kernel.UnshareNamespace()
 }
