@@ -115,8 +115,8 @@ func (b *bench) use(ctx context.Context, l *life, c *harness.Container) {
 		return
 	}
 	b.exec(ctx, l, c)
-	if err := c.Task.Pause(b.Context(ctx)); !l.failed("pause", err) {
-		l.failed("resume", c.Task.Resume(b.Context(ctx)))
+	if err := c.Task.Pause(b.Context(ctx)); !l.failed("pause", err) && l.failed("resume", c.Task.Resume(b.Context(ctx))) {
+		l.failed("resume again", c.Task.Resume(b.Context(ctx))) // frozen, it would take no signal
 	}
 	if l.failed("kill", c.Kill(ctx, syscall.SIGTERM)) {
 		return
