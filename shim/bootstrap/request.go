@@ -101,6 +101,23 @@ func (r request) reply(w io.Writer, address string) error {
 	return err
 }
 
+// addressFile is where containerd 1.7 looks for its shims when it has been
+// restarted. Newer ones write a file of their own.
+const addressFile = "address"
+
+// rememberAddress lets a containerd that speaks the older protocol find the shim
+// again. The file appears when it is whole.
+func (r request) rememberAddress(bundle, address string) error {
+	if r.bootstrapping {
+		return nil
+	}
+	path := filepath.Join(bundle, addressFile)
+	if err := os.WriteFile(path+".new", []byte(address), 0o600); err != nil {
+		return fmt.Errorf("cannot write the shim's address into the bundle: %w", err)
+	}
+	return os.Rename(path+".new", path)
+}
+
 // socketDirLink is left in the bundle, so that the daemon and a later delete
 // know where the shim's sockets are. Same name as containerd's own shim uses.
 const socketDirLink = "s"

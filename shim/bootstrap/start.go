@@ -28,14 +28,17 @@ func start(ctx context.Context, inv *invocation, c caller) (retErr error) {
 	if err != nil {
 		return err
 	}
-	if served {
-		return req.reply(c.stdout, socket.address)
-	}
 	defer func() {
-		if retErr != nil {
+		if retErr != nil && !served {
 			socket.remove()
 		}
 	}()
+	if err := req.rememberAddress(c.dir, socket.address); err != nil {
+		return err
+	}
+	if served {
+		return req.reply(c.stdout, socket.address)
+	}
 	d, err := newDaemon(inv, req, c)
 	if err != nil {
 		return err

@@ -28,8 +28,7 @@ func OpenWorkers() (*worker.Workers, error) {
 }
 
 // abreast is how many containers may be doing their mount work at once on a node:
-// as many as its CPUs can run, and one more for each that waits. docs/numa.md says
-// what was measured.
+// as many as its CPUs can run, and one more for each that waits.
 func abreast(m *topology.Machine) int {
 	most := 1
 	for _, n := range m.Nodes() {
