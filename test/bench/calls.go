@@ -33,15 +33,11 @@ func (b *bench) countCalls(ctx context.Context, s side) (_ trace.Counts, retErr 
 	if err := b.quiet(ctx); err != nil {
 		return nil, err
 	}
-	pids := []int{b.node.DaemonPID()}
-	processes, err := b.node.Processes()
+	family, err := b.node.Family()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range processes {
-		pids = append(pids, p.PID)
-	}
-	recording, err := trace.Start("tango-bench", pids...)
+	recording, err := trace.Start("tango-bench", family...)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,11 @@ func burst(ctx context.Context, n *harness.Node, s settings, image containerd.Im
 	if err != nil {
 		return r, err
 	}
-	recording, err := trace.Start("tango-demo", n.DaemonPID())
+	family, err := n.Family()
+	if err != nil {
+		return r, err
+	}
+	recording, err := trace.Start("tango-demo", family...)
 	if err != nil {
 		return r, err
 	}

@@ -36,6 +36,17 @@ func (n *Node) Processes() ([]Process, error) {
 	return found, nil
 }
 
+// Family returns the process ids of containerd and of all that Processes finds: who
+// follows a container's making has to look at what was there before it, too.
+func (n *Node) Family() ([]int, error) {
+	pids := []int{n.DaemonPID()}
+	others, err := n.Processes()
+	for _, p := range others {
+		pids = append(pids, p.PID)
+	}
+	return pids, err
+}
+
 // owns reports whether the process belongs to the node, by the marker in its
 // environment or by its cgroup. Errors mean that it has ended.
 func (n *Node) owns(dir string) bool {

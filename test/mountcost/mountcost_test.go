@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,6 +31,10 @@ const (
 	maxUserNS = 31
 	maxDetach = 1 // pivot_root's old root
 )
+
+// oncePerShim is how many of the calls a shim makes before it knows its container:
+// where it was started beforehand, they may have been made before the count began.
+const oncePerShim = 1
 
 // TestCallsOfARun runs a container beside a running one, so that what a host
 // pays once isn't in the count, and counts the calls of containerd and all that
@@ -63,7 +68,7 @@ func TestCallsOfARun(t *testing.T) {
 				if first == nil {
 					first = counts
 				}
-				if counts.Total() != first.Total() {
+				if d := counts.Total() - first.Total(); d < -oncePerShim || d > oncePerShim {
 					t.Errorf("%d calls, but %d with one layer", counts.Total(), first.Total())
 				}
 			})
@@ -73,6 +78,10 @@ func TestCallsOfARun(t *testing.T) {
 
 func countRun(t *testing.T, h *harness.Harness, s harness.Spec) trace.Counts {
 	t.Helper()
+	if harness.Runtime(t) == harness.Tango {
+		// One that is forked just now would be in nobody's list.
+		h.Eventually("the next shim waits", func() bool { return len(waiting(t, h)) > 0 })
+	}
 	r, err := trace.Start("mountcost", family(t, h)...)
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +91,12 @@ func countRun(t *testing.T, h *harness.Harness, s harness.Spec) trace.Counts {
 	if err != nil {
 		t.Fatal(err)
 	}
+	next := waiting(t, h)
 	counts := make(trace.Counts)
 	for _, c := range calls {
+		if _, tid, ok := cutLast(c.Process, "-"); ok && next[tid] {
+			continue
+		}
 		counts[c.Name]++
 		if testing.Verbose() {
 			t.Log(c)
@@ -92,17 +105,38 @@ func countRun(t *testing.T, h *harness.Harness, s harness.Spec) trace.Counts {
 	return counts
 }
 
+// waiting are the shims, by their first threads, that have been started beforehand
+// and serve nobody yet: what they do is for a container to come.
+func waiting(t *testing.T, h *harness.Harness) map[string]bool {
+	t.Helper()
+	processes, err := h.Processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]bool)
+	for _, p := range processes {
+		if strings.Contains(p.Command, " warm ") {
+			found[strconv.Itoa(p.PID)] = true
+		}
+	}
+	return found
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
 // family is containerd and all that it has started: what shims of the host share
 // may do work for any of them.
 func family(t *testing.T, h *harness.Harness) []int {
 	t.Helper()
-	pids := []int{h.DaemonPID()}
-	others, err := h.Processes()
+	pids, err := h.Family()
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, p := range others {
-		pids = append(pids, p.PID)
 	}
 	return pids
 }
