@@ -25,22 +25,17 @@ type server struct {
 	path     string
 	warm     *Pool
 	handle   Handler
-	same     surroundings
 }
 
 // newServer listens where the relay looks.
 func newServer(ctx context.Context, c Config, handle Handler) (*server, error) {
 	path := relay.Path(c.RunDir, c.Relay)
-	same, err := surroundingsOf("self")
-	if err != nil {
-		return nil, err
-	}
 	_ = os.Remove(path) // of one that was killed
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
 	}
-	return &server{listener: l, path: path, warm: newPool(ctx, c), handle: handle, same: same}, nil
+	return &server{listener: l, path: path, warm: newPool(ctx, c), handle: handle}, nil
 }
 
 // listen goes by way of the directory's descriptor: a path may be too long for a
@@ -93,7 +88,7 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	}
 	defer r.Stdin.Close()
 	reply := relay.Reply{Status: relay.Declined}
-	if peer, err := surroundingsOf(strconv.Itoa(int(r.Peer.Pid))); err == nil && peer == s.same {
+	if surroundedAlike(int(r.Peer.Pid)) {
 		reply = s.handle(ctx, r, s.warm)
 	}
 	if err := reply.Send(conn); err != nil {

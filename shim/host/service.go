@@ -34,6 +34,8 @@ type service struct {
 // Main is the service. It returns when it is no longer needed, at once if another
 // one runs. handle answers what is relayed.
 func Main(args []string, handle Handler) error {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, unix.SIGTERM, unix.SIGINT)
 	c, err := ParseConfig(args)
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func Main(args []string, handle Handler) error {
 		s.server.run(ctx)
 	}()
 	workersEnded := runWorkers(ctx, c.RunDir)
-	s.wait()
+	s.wait(told)
 	cancel()
 	<-served
 	workersEnded()
@@ -110,9 +112,7 @@ func (s *service) release() {
 
 // wait returns when no shim has held anything for the idle time, the run directory
 // is gone, or somebody says so by SIGTERM.
-func (s *service) wait() {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, unix.SIGTERM, unix.SIGINT)
+func (s *service) wait(told <-chan os.Signal) {
 	first, tick := time.NewTimer(settle), time.NewTicker(every)
 	defer first.Stop()
 	defer tick.Stop()

@@ -50,15 +50,18 @@ type cpuGroup struct {
 	home string // the cgroup that containerd came from
 }
 
-// gatherCPU puts containerd, and so what it will start, below the cgroup of the
-// node's containers.
+// gatherCPU puts containerd and the shims, and so what they will start, below the
+// cgroup of the node's containers.
 func (b *bench) gatherCPU() (*cpuGroup, error) {
 	root, err := cgroup2Root()
 	if err != nil {
 		return nil, err
 	}
-	pid := b.node.DaemonPID()
-	home, err := cgroup2Of(pid)
+	home, err := cgroup2Of(b.node.DaemonPID())
+	if err != nil {
+		return nil, err
+	}
+	family, err := b.node.Family()
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +69,25 @@ func (b *bench) gatherCPU() (*cpuGroup, error) {
 	if err := os.MkdirAll(g.dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := move(pid, g.dir); err != nil {
-		return nil, errors.Join(err, os.Remove(g.dir))
+	for _, pid := range family {
+		if err := g.adopt(pid, home); err != nil {
+			return nil, errors.Join(err, g.release())
+		}
 	}
 	return g, nil
+}
+
+// adopt moves a process that is in containerd's cgroup: shims, and what they share,
+// but not the containers'.
+func (g *cpuGroup) adopt(pid int, home string) error {
+	own, err := cgroup2Of(pid)
+	if errors.Is(err, os.ErrNotExist) || own != home {
+		return nil // it has ended, or is in a container
+	}
+	if err := move(pid, g.dir); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return nil
 }
 
 // cgroup2Root returns where cgroup v2 is mounted: alone, or beside v1. Every

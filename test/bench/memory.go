@@ -69,7 +69,7 @@ func (b *bench) readMemory(s side) ([]usage, error) {
 	}
 	shared := 0.0
 	for _, p := range all {
-		if s == tango && isService(p) {
+		if s == tango && harness.IsService(p) {
 			u, err := memoryOfProcess(p.PID)
 			if err != nil {
 				return nil, err

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-
-	"tango/test/harness"
 )
 
 // quietTimeout is how long what a deleted container leaves for later (its
@@ -31,6 +28,3 @@ func (b *bench) quiet(ctx context.Context) error {
 		}
 	}
 }
-
-// isService reports whether a process is tango's mount service, one for the host.
-func isService(p harness.Process) bool { return strings.Contains(p.Command, " mount-service") }

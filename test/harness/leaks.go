@@ -68,16 +68,16 @@ func (n *Node) leakedProcesses(context.Context) ([]string, error) {
 	processes, err := n.Processes()
 	var found []string
 	for _, p := range processes {
-		if !isService(p) {
+		if !IsService(p) {
 			found = append(found, fmt.Sprintf("process %d: %s", p.PID, p.Command))
 		}
 	}
 	return found, err
 }
 
-// isService reports whether a process is the host service, or a shim that it has
+// IsService reports whether a process is the host service, or a shim that it has
 // started beforehand: they end by themselves some time after their last user.
-func isService(p Process) bool {
+func IsService(p Process) bool {
 	return strings.Contains(p.Command, " service ") || strings.Contains(p.Command, " warm ")
 }
 
