@@ -78,6 +78,9 @@ func newTemplate(ns *kernel.Namespace) (*Template, error) {
 // Registry lists the template's holders.
 func (t *Template) Registry() pidref.Dir { return t.registry.dir }
 
+// File is the template's mount namespace, still owned by the Template.
+func (t *Template) File() *os.File { return t.ns.File() }
+
 // Enter moves the calling thread, which must be locked and not be used for anything
 // else afterwards, into the template itself.
 func (t *Template) Enter() error { return t.ns.Enter() }
