@@ -10,10 +10,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"tango/test/program"
 )
 
 // settings are what the command line can change.
@@ -41,13 +40,7 @@ func main() {
 	if s.short {
 		s.faults = shortFaults
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "chaos:", err)
-		os.Exit(1)
-	}
+	program.Main("chaos", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 // run is the whole run, from nothing to nothing.

@@ -22,8 +22,8 @@ const (
 	killedCode = 137 // with force, or with the shim
 )
 
-// program sleeps until SIGTERM.
-var program = []string{"/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"}
+// sleeper sleeps until SIGTERM.
+var sleeper = []string{"/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"}
 
 // stepTimeout ends a step that hangs, which is a failure. A busy machine that is
 // held up for a while must not be taken for a hang.
@@ -88,7 +88,7 @@ func (b *bench) live(ctx context.Context, s harness.Spec) *life {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	if s.Args == nil {
-		s.Args = program
+		s.Args = sleeper
 	}
 	l := &life{id: s.ID}
 	c, err := b.New(ctx, s)

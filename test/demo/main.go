@@ -9,12 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"tango/test/harness"
 	"tango/test/images"
+	"tango/test/program"
 )
 
 // settings are what the command line can change.
@@ -37,17 +36,7 @@ func main() {
 	flag.IntVar(&s.layers, "layers", 50, "how many layers their image has")
 	flag.IntVar(&s.concurrency, "concurrency", 16, "how many to start at once")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, s)
-	interrupted := ctx.Err() != nil
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(1)
-	}
-	if interrupted {
-		os.Exit(130)
-	}
+	program.Main("demo", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 // run is the demo from nothing to nothing. When ctx ends it takes everything

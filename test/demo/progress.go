@@ -1,25 +1,19 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"tango/test/program"
 )
-
-// barWidth is the length of a full bar in characters.
-const barWidth = 40
 
 // progress is a bar that grows, or a line now and then where the output is no
 // terminal.
 type progress struct {
-	out   *os.File
+	line  *program.Line
 	what  string
 	total int
-	tty   bool
 	began time.Time
 
 	mu   sync.Mutex // guards done
@@ -27,30 +21,20 @@ type progress struct {
 }
 
 func newProgress(out *os.File, what string, total int) *progress {
-	_, err := unix.IoctlGetTermios(int(out.Fd()), unix.TCGETS)
-	return &progress{out: out, what: what, total: total, tty: err == nil, began: time.Now()}
+	return &progress{line: program.NewLine(out), what: what, total: total, began: time.Now()}
 }
 
-// step counts one more as done.
+// step counts one more as done. A fifth of them is told in a line that stays.
 func (p *progress) step() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done++
 	rate := float64(p.done) / time.Since(p.began).Seconds()
-	if p.tty {
-		full := barWidth * p.done / p.total
-		fmt.Fprintf(p.out, "\r  %-7s [%s%s] %d/%d  %.1f/s ", p.what,
-			strings.Repeat("█", full), strings.Repeat("░", barWidth-full), p.done, p.total, rate)
-		return
-	}
 	if p.done == p.total || p.done%max(1, p.total/5) == 0 {
-		fmt.Fprintf(p.out, "  %s %d/%d, %.1f/s\n", p.what, p.done, p.total, rate)
+		p.line.Say("  %s %d/%d, %.1f/s", p.what, p.done, p.total, rate)
 	}
+	p.line.Show("  %-7s [%s] %d/%d  %.1f/s ", p.what, program.Bar(p.done, p.total), p.done, p.total, rate)
 }
 
 // end leaves the bar's line.
-func (p *progress) end() {
-	if p.tty {
-		fmt.Fprintln(p.out)
-	}
-}
+func (p *progress) end() { p.line.Show("") }

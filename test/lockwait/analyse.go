@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tango/test/lockwait/contention"
+	"tango/test/program"
 )
 
 // sum is waits added up.
@@ -18,8 +19,8 @@ type sum struct {
 
 func (s *sum) add(w contention.Wait) {
 	s.Waits++
-	s.Total += milliseconds(w.Time())
-	s.Max = max(s.Max, milliseconds(w.Time()))
+	s.Total += program.Milliseconds(w.Time())
+	s.Max = max(s.Max, program.Milliseconds(w.Time()))
 }
 
 // merge adds what was added to another sum.
@@ -76,8 +77,8 @@ func (t times) phase(at time.Duration) int {
 // the mount table's only.
 func analyse(waits []contention.Wait, t times, symbols *contention.Symbols, all bool) *burst {
 	b := &burst{
-		Starts: milliseconds(t.started - t.began), Ends: milliseconds(t.deleted - t.started),
-		Busy: milliseconds(t.used.busy), Stolen: milliseconds(t.used.stolen),
+		Starts: program.Milliseconds(t.started - t.began), Ends: program.Milliseconds(t.deleted - t.started),
+		Busy: program.Milliseconds(t.used.busy), Stolen: program.Milliseconds(t.used.stolen),
 	}
 	parts := make(map[origin]*sum)
 	for _, w := range waits {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"tango/test/lockwait/contention"
+	"tango/test/program"
+	"tango/test/sides"
 )
 
 // phases is a burst of three seconds.
@@ -32,8 +34,8 @@ func sampleBurst(ms float64) *burst {
 func TestReport(t *testing.T) {
 	r := &report{callers: 1, Sizes: sizes{Containers: 10, UserNamespaces: true}}
 	for range 6 {
-		r.add(tango, sampleBurst(9))
-		r.add(stock, sampleBurst(99))
+		r.add(sides.Tango, sampleBurst(9))
+		r.add(sides.Stock, sampleBurst(99))
 	}
 	r.Stock[0].Beside = "another tool's words\n"
 	var out bytes.Buffer
@@ -49,7 +51,7 @@ func TestReport(t *testing.T) {
 		t.Errorf("more callers than wanted in\n%s", out.String())
 	}
 	path := filepath.Join(t.TempDir(), "report.json")
-	if err := r.save(path); err != nil {
+	if err := program.Save(path, r); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
@@ -64,8 +66,8 @@ func TestReport(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	r := new(report)
-	r.add(tango, sampleBurst(19))
-	r.add(stock, sampleBurst(99))
+	r.add(sides.Tango, sampleBurst(19))
+	r.add(sides.Stock, sampleBurst(99))
 	for limit, fails := range map[float64]bool{0: false, 0.1: true, 0.2: false} {
 		if err := r.check(limit); (err != nil) != fails {
 			t.Errorf("with the limit %v: %v", limit, err)
@@ -74,10 +76,10 @@ func TestCheck(t *testing.T) {
 }
 
 func TestRatioNeedsRounds(t *testing.T) {
-	if got := ratio([2][]float64{{1, 1}, {2, 2}}); got != "0.50" {
+	if got := ratio(sides.Samples{{1, 1}, {2, 2}}); got != "0.50" {
 		t.Errorf("two rounds gave %q", got)
 	}
-	if got := ratio([2][]float64{{1}, {0}}); got != "-" {
+	if got := ratio(sides.Samples{{1}, {0}}); got != "-" {
 		t.Errorf("a ratio to nothing is %q", got)
 	}
 }

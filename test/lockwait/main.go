@@ -13,38 +13,23 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"tango/test/program"
 )
 
 func main() {
-	s, err := parseSettings(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err == nil && s.open != "" {
-		err = standBy(s.open, s.every, os.Stdin, os.Stdout)
-	} else if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-		err = run(ctx, s)
-		stop()
-	}
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "lockwait:", err)
-	if errors.Is(err, errInterrupted) {
-		os.Exit(130) // as shells tell it
-	}
-	os.Exit(1)
+	program.Main("lockwait", func(ctx context.Context) error {
+		s, err := parseSettings(os.Args[1:])
+		if err != nil {
+			return err
+		}
+		if s.open != "" {
+			return standBy(s.open, s.every, os.Stdin, os.Stdout)
+		}
+		return run(ctx, s)
+	})
 }
-
-// errInterrupted says that the user has ended the run.
-var errInterrupted = errors.New("interrupted")
 
 func run(ctx context.Context, s settings) error {
 	r, err := measure(ctx, s)
@@ -54,10 +39,8 @@ func run(ctx context.Context, s settings) error {
 	if err := r.print(os.Stdout); err != nil {
 		return err
 	}
-	if s.json != "" {
-		if err := r.save(s.json); err != nil {
-			return err
-		}
+	if err := program.Save(s.json, r); err != nil {
+		return err
 	}
 	return r.check(s.atMost)
 }

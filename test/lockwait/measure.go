@@ -5,35 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"tango/test/harness"
 	"tango/test/images"
 	"tango/test/lockwait/contention"
+	"tango/test/program"
+	"tango/test/sides"
 )
-
-// side is one of the two that are compared.
-type side int
-
-const (
-	tango side = iota
-	stock
-)
-
-var (
-	sideNames = [2]string{"tango", "stock"}
-	runtimes  = [2]string{harness.Tango, harness.Stock}
-)
-
-func (s side) String() string { return sideNames[s] }
-
-// order says who goes first in a round: each in turn.
-func order(round int) [2]side {
-	if round%2 == 0 {
-		return [2]side{tango, stock}
-	}
-	return [2]side{stock, tango}
-}
 
 // say tells the user what goes on.
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
@@ -50,10 +28,7 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 		return nil, err
 	}
 	defer func() {
-		if ctx.Err() != nil {
-			retErr = errInterrupted // whatever failed did so because of that
-		}
-		retErr = errors.Join(retErr, node.Close())
+		retErr = program.Ended(ctx, retErr, node.Close())
 	}()
 	b := &bed{settings: s, node: node}
 	say("making and importing an image of %d layers", s.layers)
@@ -65,7 +40,7 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 		return nil, err
 	}
 	for i := range s.rounds {
-		for _, side := range order(i) {
+		for _, side := range sides.Order(sides.Two, i) {
 			m, err := b.record(ctx, side, symbols)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", side, err)
@@ -78,8 +53,8 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 }
 
 // record runs one burst and everything that looks at it.
-func (b *bed) record(ctx context.Context, s side, symbols *contention.Symbols) (_ *burst, retErr error) {
-	containers, err := b.prepare(ctx, runtimes[s])
+func (b *bed) record(ctx context.Context, s sides.Side, symbols *contention.Symbols) (_ *burst, retErr error) {
+	containers, err := b.prepare(ctx, s.Runtime())
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +90,3 @@ func (b *bed) record(ctx context.Context, s side, symbols *contention.Symbols) (
 	m.Beside, err = other.stop()
 	return m, err
 }
-
-// milliseconds is the unit of all times in the report.
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

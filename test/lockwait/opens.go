@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"tango/test/program"
 	"tango/test/stats"
 )
 
@@ -33,8 +34,8 @@ func during(seen []opened, t times) *opens {
 	var call, due []float64
 	for _, o := range seen {
 		if o.Due >= t.began && o.Due < t.deleted {
-			call = append(call, milliseconds(o.Done-o.Began))
-			due = append(due, milliseconds(o.Done-o.Due))
+			call = append(call, program.Milliseconds(o.Done-o.Began))
+			due = append(due, program.Milliseconds(o.Done-o.Due))
 		}
 	}
 	if call == nil {

@@ -3,8 +3,9 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"time"
+
+	"tango/test/program"
 )
 
 // settings are what the command line can change.
@@ -43,11 +44,8 @@ func parseSettings(args []string) (settings, error) {
 	fs.Float64Var(&s.atMost, "at-most", 0, "fail if tango's waits are more than this `share` of the stock shim's (default: don't)")
 	fs.StringVar(&s.json, "json", "", "write what was measured to this `file`")
 	fs.StringVar(&s.open, openFlag, "", "not for people: be the bystander, and open this `file`")
-	if err := fs.Parse(args); err != nil {
+	if err := program.Parse(fs, args); err != nil {
 		return s, err
-	}
-	if fs.NArg() > 0 {
-		return s, fmt.Errorf("cannot use %q: only flags are taken", fs.Args())
 	}
 	if s.containers < 1 || s.concurrency < 1 || s.layers < 1 || s.rounds < 1 || s.callers < 0 || s.after < 0 || s.every < 0 {
 		return s, errors.New("all sizes must be at least 1, -callers, -after and -every at least 0")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"tango/test/sides"
 	"tango/test/stats"
 )
 
@@ -51,7 +52,7 @@ func (r *report) print(out io.Writer) error {
 	if err := r.compare(out); err != nil {
 		return err
 	}
-	for _, s := range order(0) {
+	for _, s := range sides.Two {
 		if err := r.origins(out, s); err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (r *report) compare(out io.Writer) error {
 	fmt.Fprintln(w, "what\ttango\tstock\ttango/stock\t")
 	for _, l := range shown {
 		values := r.values(l.get)
-		a, b := stats.QuantileOf(values[tango], 0.5), stats.QuantileOf(values[stock], 0.5)
+		a, b := stats.QuantileOf(values[sides.Tango], 0.5), stats.QuantileOf(values[sides.Stock], 0.5)
 		fmt.Fprintf(w, "%s\t"+l.format+"\t"+l.format+"\t%s\t\n", l.title, a, b, ratio(values))
 	}
 	return w.Flush()
@@ -78,12 +79,12 @@ func (r *report) compare(out io.Writer) error {
 
 // ratio is that of the medians, with its interval where there are rounds enough
 // for one.
-func ratio(values [2][]float64) string {
-	estimate := stats.RatioOfMedians(values[tango], values[stock])
+func ratio(values sides.Samples) string {
+	estimate := stats.RatioOfMedians(values[sides.Tango], values[sides.Stock])
 	switch {
-	case stats.QuantileOf(values[stock], 0.5) == 0:
+	case stats.QuantileOf(values[sides.Stock], 0.5) == 0:
 		return "-"
-	case len(values[tango]) < stats.Fewest:
+	case len(values[sides.Tango]) < stats.Fewest:
 		return fmt.Sprintf("%.2f", estimate.Value)
 	default:
 		return estimate.String()
@@ -91,7 +92,7 @@ func ratio(values [2][]float64) string {
 }
 
 // origins writes where the waits of all bursts of a side come from.
-func (r *report) origins(out io.Writer, s side) error {
+func (r *report) origins(out io.Writer, s sides.Side) error {
 	var parts []part
 	for _, b := range r.bursts(s) {
 		parts = append(parts, b.Parts...)
@@ -119,7 +120,7 @@ func (r *report) printParts(out io.Writer, parts []part, describe func(part) str
 
 // others writes what a program beside has said.
 func (r *report) others(out io.Writer) {
-	for _, s := range order(0) {
+	for _, s := range sides.Two {
 		for i, b := range r.bursts(s) {
 			if b.Beside != "" {
 				fmt.Fprintf(out, "\n%s, round %d, by the other program:\n%s\n", s, i+1, strings.TrimRight(b.Beside, "\n"))

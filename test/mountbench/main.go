@@ -14,42 +14,25 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"tango/test/private"
+	"tango/test/program"
 )
 
 func main() {
-	s, err := parseSettings(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err == nil && s.from == "" {
-		err = settle(s)
-	}
-	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-		err = run(ctx, s)
-		stop()
-	}
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "mountbench:", err)
-	if errors.Is(err, errInterrupted) {
-		os.Exit(130) // as shells tell it
-	}
-	os.Exit(1)
+	program.Main("mountbench", func(ctx context.Context) error {
+		s, err := parseSettings(os.Args[1:])
+		if err == nil && s.from == "" {
+			err = settle(s)
+		}
+		if err != nil {
+			return err
+		}
+		return run(ctx, s)
+	})
 }
-
-// errInterrupted says that the user has ended the run.
-var errInterrupted = errors.New("interrupted")
 
 // settle moves the process to the chosen processors and into a mount namespace
 // of its own.
@@ -71,10 +54,8 @@ func run(ctx context.Context, s settings) error {
 	if err := r.print(os.Stdout); err != nil {
 		return err
 	}
-	if s.json != "" {
-		if err := r.save(s.json); err != nil {
-			return err
-		}
+	if err := program.Save(s.json, r); err != nil {
+		return err
 	}
 	if s.plots != "" {
 		return r.draw(s.plots)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+
+	"tango/test/program"
 )
 
 // spareSlots is how many roots may wait to be taken away beside those that the
@@ -19,17 +21,14 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 		return nil, err
 	}
 	p := newProgress(s.rounds * len(s.ways) * len(s.threads))
-	p.say("making %d layers in %s", s.layers, s.dir)
+	p.Say("making %d layers in %s", s.layers, s.dir)
 	b, err := newBed(s.dir, s.layers, slices.Max(s.threads)+spareSlots)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if ctx.Err() != nil {
-			retErr = errInterrupted // whatever failed did so because of that
-		}
-		p.say("taking everything away")
-		retErr = errors.Join(retErr, b.close())
+		p.Say("taking everything away")
+		retErr = program.Ended(ctx, retErr, b.close())
 	}()
 	for round := range s.rounds {
 		if err := measureRound(ctx, b, s, r, p, round); err != nil {
@@ -48,7 +47,7 @@ func measureRound(ctx context.Context, b *bed, s settings, r *report, p *progres
 	}
 	for _, threads := range s.threads {
 		for _, name := range names {
-			title := fmt.Sprintf("%s, %d %s", titleOf(name), threads, plural(threads, "thread"))
+			title := fmt.Sprintf("%s, %d %s", titleOf(name), threads, program.Plural(threads, "thread"))
 			p.begin(title)
 			runtime.GC() // not meanwhile
 			one, err := measurePoint(ctx, b, name, threads, s, p.made)
@@ -68,10 +67,3 @@ func measureRound(ctx context.Context, b *bed, s settings, r *report, p *progres
 }
 
 func titleOf(name string) string { return ways[number(name)].title }
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
-}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tango/test/program"
 	"tango/test/stats"
 )
 
@@ -127,7 +128,7 @@ func (l *rush) fail(err error) {
 func (l *rush) removed(ready, gone time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ready, l.gone = append(l.ready, milliseconds(ready)), append(l.gone, milliseconds(gone))
+	l.ready, l.gone = append(l.ready, program.Milliseconds(ready)), append(l.gone, program.Milliseconds(gone))
 	if err != nil {
 		l.errs = append(l.errs, err)
 	}
@@ -166,6 +167,3 @@ func (l *rush) point(name string, threads int, took float64) point {
 		P50: at(0.5), P90: at(0.9), P99: at(0.99), Max: at(1), Gone: stats.QuantileOf(l.gone, 0.5),
 	}
 }
-
-// milliseconds is the unit of all times in the report.
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

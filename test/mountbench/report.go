@@ -1,30 +1,26 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
-	"time"
 
-	"tango/test/machine"
+	"tango/test/program"
 	"tango/test/stats"
 )
 
 // report is all that a run has measured, and where.
 type report struct {
-	Began   time.Time       `json:"began"`
-	Machine machine.Machine `json:"machine"`
-	Place   string          `json:"place"` // what of the machine was used
-	CPUs    string          `json:"cpus"`  // the processors, as the kernel lists them
-	Layers  int             `json:"layers"`
-	Rounds  int             `json:"rounds"`
-	Points  []point         `json:"points"`
-	LeftOut []string        `json:"left_out,omitempty"` // ways that this kernel cannot do, and why
+	program.Header
+	Place   string   `json:"place"` // what of the machine was used
+	CPUs    string   `json:"cpus"`  // the processors, as the kernel lists them
+	Layers  int      `json:"layers"`
+	Rounds  int      `json:"rounds"`
+	Points  []point  `json:"points"`
+	LeftOut []string `json:"left_out,omitempty"` // ways that this kernel cannot do, and why
 }
 
 func newReport(s settings) (*report, error) {
-	m, err := machine.Describe()
+	header, err := program.NewHeader()
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +29,7 @@ func newReport(s settings) (*report, error) {
 		return nil, err
 	}
 	return &report{
-		Began: time.Now().UTC().Truncate(time.Second), Machine: m, Place: s.place.String(), CPUs: cpus.String(),
+		Header: header, Place: s.place.String(), CPUs: cpus.String(),
 		Layers: s.layers, Rounds: s.rounds,
 	}, nil
 }
@@ -85,24 +81,11 @@ func (r *report) median(name string, threads int, value func(point) float64) flo
 	return stats.QuantileOf(r.over(name, threads, value), 0.5)
 }
 
-// save writes the report as JSON.
-func (r *report) save(path string) error {
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return fmt.Errorf("cannot write the report: %w", err)
-	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
-}
-
-// load reads what save has written.
+// load reads what an earlier run has saved.
 func load(path string) (*report, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
 	r := new(report)
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("cannot read the report %s: %w", path, err)
+	if err := program.Load(path, r); err != nil {
+		return nil, err
 	}
 	for _, p := range r.Points {
 		if number(p.Way) < 0 {

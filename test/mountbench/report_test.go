@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"tango/test/machine"
+	"tango/test/program"
 )
 
 // sample returns a report in which every way is ten times as fast as the one
 // before.
 func sample() *report {
-	r := &report{Machine: machine.Machine{Kernel: "6.1", CPUs: 2}, Place: "node 1", CPUs: "2-3", Layers: 50, Rounds: 2}
+	r := &report{Header: program.Header{Machine: machine.Machine{Kernel: "6.1", CPUs: 2}}, Place: "node 1", CPUs: "2-3", Layers: 50, Rounds: 2}
 	for round := range 2 {
 		for _, threads := range []int{1, 4, 64} {
 			rate := 1
@@ -55,7 +56,7 @@ func TestTable(t *testing.T) {
 
 func TestSaveAndLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.json")
-	if err := sample().save(path); err != nil {
+	if err := program.Save(path, sample()); err != nil {
 		t.Fatal(err)
 	}
 	back, err := load(path)

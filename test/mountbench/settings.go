@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"tango/test/program"
 )
 
 // settings are what the command line can change.
 type settings struct {
-	threads intList       // how many threads at once, one measurement each
+	threads program.Ints  // how many threads at once, one measurement each
 	ways    nameList      // how roots are made
 	layers  int           // of each root
 	time    time.Duration // bound of each measurement
@@ -23,30 +24,6 @@ type settings struct {
 	dir     string        // where the layers are
 
 	json, plots, from string
-}
-
-// intList is a flag of numbers with commas between them.
-type intList []int
-
-func (l *intList) String() string {
-	var words []string
-	for _, n := range *l {
-		words = append(words, strconv.Itoa(n))
-	}
-	return strings.Join(words, ",")
-}
-
-// Set parses "1,2,4".
-func (l *intList) Set(text string) error {
-	*l = nil
-	for word := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(word))
-		if err != nil || n < 1 {
-			return fmt.Errorf("cannot use %q: want numbers from 1 on with commas between them", word)
-		}
-		*l = append(*l, n)
-	}
-	return nil
 }
 
 // nameList is a flag of ways with commas between them.
@@ -74,7 +51,7 @@ const (
 )
 
 func parseSettings(args []string) (settings, error) {
-	s := settings{threads: intList{1, 2, 4, 8, 16, 32, 64}, ways: wayNames()}
+	s := settings{threads: program.Ints{1, 2, 4, 8, 16, 32, 64}, ways: wayNames()}
 	fs := flag.NewFlagSet("mountbench", flag.ContinueOnError)
 	fs.Var(&s.threads, "threads", "numbers of threads")
 	fs.Var(&s.ways, "ways", "ways to make a root, of: "+strings.Join(wayNames(), ", "))
@@ -87,11 +64,8 @@ func parseSettings(args []string) (settings, error) {
 	fs.StringVar(&s.json, "json", "", "write what was measured to this `file`")
 	fs.StringVar(&s.plots, "plots", "", "draw pictures (SVG and PNG) into this `directory`")
 	fs.StringVar(&s.from, "from", "", "measure nothing: read this `file` of an earlier run with -json")
-	if err := fs.Parse(args); err != nil {
+	if err := program.Parse(fs, args); err != nil {
 		return s, err
-	}
-	if fs.NArg() > 0 {
-		return s, fmt.Errorf("cannot use %q: only flags are taken", fs.Args())
 	}
 	return s, s.check()
 }

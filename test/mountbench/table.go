@@ -6,6 +6,7 @@ import (
 	"math"
 	"text/tabwriter"
 
+	"tango/test/program"
 	"tango/test/stats"
 )
 
@@ -17,7 +18,7 @@ func (p point) String() string {
 // latency, and how they compare with a mount per layer.
 func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "\n%s\nmeasured on %s, CPUs %s; id-mapped roots of %d layers; medians of %d %s\n\n",
-		r.Machine, r.Place, r.CPUs, r.Layers, r.Rounds, plural(r.Rounds, "round"))
+		r.Machine, r.Place, r.CPUs, r.Layers, r.Rounds, program.Plural(r.Rounds, "round"))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "threads\thow\troots/s\t(spread)\tratio\tready p50, ms\tp99, ms\tlongest, ms\tgone after, ms\t")
 	for _, threads := range r.threads() {

@@ -9,12 +9,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"tango/test/harness"
+	"tango/test/program"
 )
 
 // settings are what the command line can change.
@@ -34,13 +32,7 @@ func main() {
 	flag.IntVar(&s.megabytes, "megabytes", 1024, "output for a slow reader")
 	flag.StringVar(&s.runtime, "runtime", "tango", "tango or runc")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(1)
-	}
+	program.Main("soak", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 // run goes through everything on one node and proves that nothing is left.
