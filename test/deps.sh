@@ -11,8 +11,8 @@ wanted=(
 	"libseccomp-dev:pkg-config --exists libseccomp"
 	"busybox-static:busybox_is_static"
 )
-# Without these only some tests cannot run, and those say so.
-optional=("criu:command -v criu")
+# Without these only some tests cannot run, and some comparisons be made; those say so.
+optional=("criu:command -v criu" "crun:command -v crun")
 
 # The plain busybox package puts a dynamic program at the same path.
 busybox_is_static() {

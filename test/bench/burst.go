@@ -9,16 +9,18 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tango/test/harness"
+	"tango/test/program"
+	"tango/test/sides"
 	"tango/test/stats"
 )
 
 // allBursts measures many containers that start at once.
 func (b *bench) allBursts(ctx context.Context) error {
 	title := fmt.Sprintf("burst of %d, %d at a time", b.burst, b.concurrency)
-	var each both
-	warm := min(b.warmup, 1) // a burst is long enough to warm up everything
-	columns, err := b.rounds(ctx, title, "ms", warm, b.bursts, func(ctx context.Context, s side) ([]float64, error) {
-		took, starts, err := b.oneBurst(ctx, s)
+	var each sides.Samples
+	often := b.few(b.bursts)
+	columns, err := b.compare(ctx, b.sides, title, "ms", often, func(ctx context.Context, s sides.Side) ([]float64, error) {
+		took, starts, err := b.oneBurst(ctx, s, b.burst, b.concurrency)
 		if err != nil {
 			return nil, err
 		}
@@ -33,19 +35,36 @@ func (b *bench) allBursts(ctx context.Context) error {
 	b.report.add(row{ID: "burst.p99", Title: "  p99 of create+start", Unit: "ms"}, columns[2])
 	b.report.add(row{ID: "burst.delete", Title: "  kill+delete of all: wall time", Unit: "ms"}, columns[3])
 	for s := range each {
-		each[s] = each[s][warm*b.burst:]
+		each[s] = each[s][min(len(each[s]), often.warm*b.burst):]
 	}
 	b.report.Burst = each
+	return nil
+}
+
+// burstsOverConcurrency measures smaller bursts with few and many starts at once:
+// what a container costs then.
+func (b *bench) burstsOverConcurrency(ctx context.Context) error {
+	for _, n := range b.overConcurrency {
+		title := fmt.Sprintf("burst of %d, %d at a time: per container", b.curveBurst, n)
+		columns, err := b.compare(ctx, sides.Two, title, "ms", b.few(b.curveBursts), func(ctx context.Context, s sides.Side) ([]float64, error) {
+			took, _, err := b.oneBurst(ctx, s, b.curveBurst, n)
+			return []float64{took.starts / float64(b.curveBurst)}, err
+		})
+		if err != nil {
+			return err
+		}
+		b.report.add(row{ID: fmt.Sprintf("concurrency.%d", n), Title: title, Unit: "ms", Group: "concurrency", X: n}, columns[0])
+	}
 	return nil
 }
 
 // walls are the wall times of a burst, in milliseconds.
 type walls struct{ starts, ends float64 }
 
-// oneBurst starts all containers and then deletes them. It also returns how
-// long each start took, from the create to the start's answer.
-func (b *bench) oneBurst(ctx context.Context, s side) (w walls, starts []float64, retErr error) {
-	containers := make([]*harness.Container, b.burst)
+// oneBurst starts so many containers, some at a time, and then deletes them. It also
+// returns how long each start took, from the create to the start's answer.
+func (b *bench) oneBurst(ctx context.Context, s sides.Side, size, atOnce int) (w walls, starts []float64, retErr error) {
+	containers := make([]*harness.Container, size)
 	defer func() { retErr = errors.Join(retErr, b.forget(context.WithoutCancel(ctx), containers)) }()
 	for i := range containers {
 		var err error
@@ -53,11 +72,11 @@ func (b *bench) oneBurst(ctx context.Context, s side) (w walls, starts []float64
 			return w, nil, err
 		}
 	}
-	starts = make([]float64, b.burst)
+	starts = make([]float64, size)
 	began := time.Now()
-	err := b.each(ctx, containers, func(ctx context.Context, i int, c *harness.Container) error {
+	err := each(ctx, atOnce, containers, func(ctx context.Context, i int, c *harness.Container) error {
 		t := time.Now()
-		defer func() { starts[i] = milliseconds(time.Since(t)) }()
+		defer func() { starts[i] = program.Milliseconds(time.Since(t)) }()
 		if err := c.CreateTask(ctx); err != nil {
 			return err
 		}
@@ -66,16 +85,16 @@ func (b *bench) oneBurst(ctx context.Context, s side) (w walls, starts []float64
 	if err != nil {
 		return w, nil, err
 	}
-	w.starts = milliseconds(time.Since(began))
+	w.starts = program.Milliseconds(time.Since(began))
 	began = time.Now()
-	err = b.each(ctx, containers, func(ctx context.Context, _ int, c *harness.Container) error { return endTask(ctx, b.node, c) })
-	w.ends = milliseconds(time.Since(began))
+	err = each(ctx, atOnce, containers, func(ctx context.Context, _ int, c *harness.Container) error { return endTask(ctx, b.node, c) })
+	w.ends = program.Milliseconds(time.Since(began))
 	return w, starts, err
 }
 
 // forget takes away what is left of containers: with their tasks, if a burst failed.
 func (b *bench) forget(ctx context.Context, containers []*harness.Container) error {
-	return b.each(ctx, containers, func(ctx context.Context, _ int, c *harness.Container) error {
+	return each(ctx, b.concurrency, containers, func(ctx context.Context, _ int, c *harness.Container) error {
 		if c == nil {
 			return nil
 		}
@@ -83,11 +102,11 @@ func (b *bench) forget(ctx context.Context, containers []*harness.Container) err
 	})
 }
 
-// each does something with all containers, -concurrency of them at once, and
-// returns the first error.
-func (b *bench) each(ctx context.Context, containers []*harness.Container, do func(context.Context, int, *harness.Container) error) error {
+// each does something with all containers, some of them at once, and returns the
+// first error.
+func each(ctx context.Context, atOnce int, containers []*harness.Container, do func(context.Context, int, *harness.Container) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(b.concurrency)
+	group.SetLimit(atOnce)
 	for i, c := range containers {
 		group.Go(func() error { return do(ctx, i, c) })
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"tango/test/harness/trace"
+	"tango/test/sides"
 	"tango/test/stats"
 )
 
@@ -15,7 +16,7 @@ const callRounds = stats.Fewest
 // mount tables, and those of them that unmount.
 func (b *bench) mountCalls(ctx context.Context) error {
 	title := "mount calls from create to delete"
-	columns, err := b.rounds(ctx, title, "calls", min(b.warmup, 1), callRounds, func(ctx context.Context, s side) ([]float64, error) {
+	columns, err := b.compare(ctx, b.sides, title, "calls", b.few(callRounds), func(ctx context.Context, s sides.Side) ([]float64, error) {
 		counts, err := b.countCalls(ctx, s)
 		return []float64{float64(counts.Total()), float64(counts["umount"])}, err
 	})
@@ -29,7 +30,7 @@ func (b *bench) mountCalls(ctx context.Context) error {
 
 // countCalls counts the calls of containerd, the resident shims, the mount
 // service and all that they start, until the container's shim has ended, too.
-func (b *bench) countCalls(ctx context.Context, s side) (_ trace.Counts, retErr error) {
+func (b *bench) countCalls(ctx context.Context, s sides.Side) (_ trace.Counts, retErr error) {
 	if err := b.quiet(ctx); err != nil {
 		return nil, err
 	}

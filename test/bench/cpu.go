@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tango/test/sides"
 )
 
 // cpuTime measures the processor time of everything that takes part in a life:
@@ -21,7 +23,7 @@ func (b *bench) cpuTime(ctx context.Context) (retErr error) {
 	}
 	defer func() { retErr = errors.Join(retErr, group.release()) }()
 	title := "CPU time of everything, start to delete"
-	columns, err := b.rounds(ctx, title, "ms", b.warmup, b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+	columns, err := b.compare(ctx, b.sides, title, "ms", b.usual(), func(ctx context.Context, s sides.Side) ([]float64, error) {
 		before, err := group.read()
 		if err != nil {
 			return nil, err
@@ -46,6 +48,7 @@ func (b *bench) cpuTime(ctx context.Context) (retErr error) {
 // cpuGroup is a cgroup, of the v2 hierarchy, whose parent also holds the
 // containers: the parent's usage is that of all.
 type cpuGroup struct {
+	root *cgroup2Mount
 	dir  string
 	home string // the cgroup that containerd came from
 }
@@ -53,10 +56,6 @@ type cpuGroup struct {
 // gatherCPU puts containerd and the shims, and so what they will start, below the
 // cgroup of the node's containers.
 func (b *bench) gatherCPU() (*cpuGroup, error) {
-	root, err := cgroup2Root()
-	if err != nil {
-		return nil, err
-	}
 	home, err := cgroup2Of(b.node.DaemonPID())
 	if err != nil {
 		return nil, err
@@ -65,9 +64,13 @@ func (b *bench) gatherCPU() (*cpuGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &cpuGroup{dir: filepath.Join(root, b.node.CgroupParent(), "daemon"), home: filepath.Join(root, home)}
-	if err := os.MkdirAll(g.dir, 0o755); err != nil {
+	root, err := findCgroup2(filepath.Join(b.node.Dir(), "cgroup2"))
+	if err != nil {
 		return nil, err
+	}
+	g := &cpuGroup{root: root, dir: filepath.Join(root.dir, b.node.CgroupParent(), "daemon"), home: filepath.Join(root.dir, home)}
+	if err := os.MkdirAll(g.dir, 0o755); err != nil {
+		return nil, errors.Join(err, root.release())
 	}
 	for _, pid := range family {
 		if err := g.adopt(pid, home); err != nil {
@@ -90,17 +93,38 @@ func (g *cpuGroup) adopt(pid int, home string) error {
 	return nil
 }
 
-// cgroup2Root returns where cgroup v2 is mounted: alone, or beside v1. Every
-// cgroup of it but the root counts processor time, without any controller
-// (kernel 4.15, kernel/cgroup/rstat.c).
-func cgroup2Root() (string, error) {
-	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		var st unix.Statfs_t
-		if err := unix.Statfs(dir, &st); err == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
-			return dir, nil
+// cgroup2Mount is where cgroup v2 is seen.
+type cgroup2Mount struct {
+	dir string
+	own bool // mounted for this
+}
+
+// findCgroup2 finds cgroup v2: alone, or beside v1; where it is hidden it mounts it at
+// spare. Every cgroup of it but the root counts processor time, without any
+// controller (kernel 4.15, kernel/cgroup/rstat.c).
+func findCgroup2(spare string) (*cgroup2Mount, error) {
+	for _, dir := range []string{"/sys/fs/cgroup", unified} {
+		if isCgroup2(dir) {
+			return &cgroup2Mount{dir: dir}, nil
 		}
 	}
-	return "", errors.New("cannot measure processor time: cgroup v2 is not mounted")
+	if err := os.Mkdir(spare, 0o700); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("cgroup2", spare, "cgroup2", 0, ""); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot measure processor time without cgroup v2: %w", err), os.Remove(spare))
+	}
+	return &cgroup2Mount{dir: spare, own: true}, nil
+}
+
+func (m *cgroup2Mount) release() error {
+	if !m.own {
+		return nil
+	}
+	if err := unix.Unmount(m.dir, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("cannot unmount cgroup v2 from %s: %w", m.dir, err)
+	}
+	return os.Remove(m.dir)
 }
 
 // cgroup2Of returns the path of a process' cgroup below the root of the hierarchy.
@@ -141,7 +165,7 @@ func (g *cpuGroup) read() (float64, error) {
 }
 
 // release puts all processes of the cgroup back where containerd came from, and
-// takes it away.
+// takes it away: with its parent where nobody else sees that, and so would.
 func (g *cpuGroup) release() error {
 	data, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
 	if err != nil {
@@ -156,5 +180,9 @@ func (g *cpuGroup) release() error {
 			return err
 		}
 	}
-	return os.Remove(g.dir)
+	err = os.Remove(g.dir)
+	if g.root.own {
+		err = errors.Join(err, os.Remove(filepath.Dir(g.dir)))
+	}
+	return errors.Join(err, g.root.release())
 }

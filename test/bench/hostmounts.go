@@ -25,14 +25,14 @@ func (b *bench) startsOverMounts(ctx context.Context) error {
 }
 
 func (b *bench) startsBesideMounts(ctx context.Context, wanted int) (retErr error) {
-	b.progress.say("filling the mount table up to %d mounts", wanted)
+	b.progress.Say("filling the mount table up to %d mounts", wanted)
 	there, release, err := fillMountTable(filepath.Join(b.node.Dir(), "hostmounts"), wanted)
 	if err != nil {
 		return err
 	}
 	defer func() { retErr = errors.Join(retErr, release()) }()
 	title := fmt.Sprintf("create+start, %s mounts on the host", stats.Thousands(there))
-	columns, err := b.lives(ctx, title, b.spec)
+	columns, err := b.lives(ctx, b.sides, title, b.spec)
 	if err != nil {
 		return err
 	}

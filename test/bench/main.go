@@ -1,9 +1,11 @@
-// Command bench measures tango against containerd-shim-runc-v2 with runc: both
-// on one private containerd, in turn in every round, so that what disturbs the
-// machine disturbs both. It prints a table of medians, spreads and ratios with
-// their confidence intervals, and concludes nothing where an interval holds 1.
+// Command bench measures tango against containerd-shim-runc-v2 with runc, and with
+// crun where there is one: all on one containerd, in turn in every round, so that
+// what disturbs the machine disturbs all. It prints a table of medians, spreads and
+// ratios with their confidence intervals, and concludes nothing where an interval
+// holds 1.
 //
 //	go run ./bench -json results.json -plots pictures
+//	go run ./bench -only 'start|exec'
 //	go run ./bench -quick
 //	go run ./bench -from results.json -plots pictures
 //
@@ -13,43 +15,23 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"tango/test/private"
+	"tango/test/program"
 )
 
 func main() {
-	s, err := parseSettings(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fail(err)
-	}
-	if s.from == "" {
-		if err := private.Enter(); err != nil {
-			fail(err)
+	program.Main("bench", func(ctx context.Context) error {
+		s, err := parseSettings(os.Args[1:])
+		if err == nil && s.from == "" {
+			err = private.Enter()
 		}
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err = run(ctx, s)
-	stop()
-	if err != nil {
-		fail(err)
-	}
-}
-
-func fail(err error) {
-	fmt.Fprintln(os.Stderr, "bench:", err)
-	if errors.Is(err, errInterrupted) {
-		os.Exit(130) // as shells tell it
-	}
-	os.Exit(1)
+		if err != nil {
+			return err
+		}
+		return run(ctx, s)
+	})
 }
 
 // run measures, or reads what was measured, and reports.
@@ -61,10 +43,8 @@ func run(ctx context.Context, s settings) error {
 	if err := r.print(os.Stdout); err != nil {
 		return err
 	}
-	if s.json != "" {
-		if err := r.save(s.json); err != nil {
-			return err
-		}
+	if err := program.Save(s.json, r); err != nil {
+		return err
 	}
 	if s.plots != "" {
 		return r.draw(s.plots)
@@ -74,7 +54,8 @@ func run(ctx context.Context, s settings) error {
 
 func results(ctx context.Context, s settings) (*report, error) {
 	if s.from != "" {
-		return load(s.from)
+		r := new(report)
+		return r, program.Load(s.from, r)
 	}
 	return measure(ctx, s)
 }

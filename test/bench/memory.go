@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"tango/test/harness"
+	"tango/test/sides"
 )
 
 // memory measures the shims of many idle pods. What one process does for all
 // pods of the host is shared out among them.
 func (b *bench) memory(ctx context.Context) error {
-	var pss, rss both
+	var pss, rss sides.Samples
 	title := fmt.Sprintf("memory of shims, %d pods", b.pods)
-	for _, s := range order(0) {
+	for _, s := range sides.Two {
 		usages, err := b.memoryOf(ctx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s, err)
@@ -35,7 +36,7 @@ func (b *bench) memory(ctx context.Context) error {
 type usage struct{ pss, rss float64 }
 
 // memoryOf runs pods of one side and returns what their shims use.
-func (b *bench) memoryOf(ctx context.Context, s side) (usages []usage, retErr error) {
+func (b *bench) memoryOf(ctx context.Context, s sides.Side) (usages []usage, retErr error) {
 	var pods []*harness.Container
 	defer func() {
 		retErr = errors.Join(retErr, b.forget(context.WithoutCancel(ctx), pods), b.quiet(context.WithoutCancel(ctx)))
@@ -58,7 +59,7 @@ func (b *bench) memoryOf(ctx context.Context, s side) (usages []usage, retErr er
 }
 
 // readMemory reads the memory of the shims that memoryOf has caused.
-func (b *bench) readMemory(s side) ([]usage, error) {
+func (b *bench) readMemory(s sides.Side) ([]usage, error) {
 	all, err := b.node.Processes()
 	if err != nil {
 		return nil, err
@@ -69,7 +70,7 @@ func (b *bench) readMemory(s side) ([]usage, error) {
 	}
 	shared := 0.0
 	for _, p := range all {
-		if s == tango && harness.IsService(p) {
+		if s == sides.Tango && harness.IsService(p) {
 			u, err := memoryOfProcess(p.PID)
 			if err != nil {
 				return nil, err

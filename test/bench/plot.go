@@ -5,21 +5,18 @@ import (
 	"image/color"
 
 	"tango/test/figures"
+	"tango/test/sides"
 )
 
-// sideColors are the sides' in pictures, and worse that of a bar that tells
-// of something that tango does worse.
-var (
-	sideColors = [2]color.NRGBA{figures.Series[tango], figures.Series[stock]}
-	worse      = figures.Series[5]
-)
+// worse is the colour of a bar that tells of something that tango does worse.
+var worse = figures.Series[5]
 
-// sideLabels name the sides in pictures.
-var sideLabels = [2]string{"tango", "runc shim"}
+// colorOf is a side's in pictures.
+func colorOf(s sides.Side) color.NRGBA { return figures.Series[s] }
 
 // draw makes all pictures for which something was measured.
 func (r *report) draw(dir string) error {
-	for _, make := range []func() (*figures.Picture, error){r.latencyPicture, r.ratioPicture, r.curvePicture} {
+	for _, make := range []func() (*figures.Picture, error){r.latencyPicture, r.ratioPicture, r.curvePicture, r.loadPicture} {
 		p, err := make()
 		if err != nil {
 			return fmt.Errorf("cannot draw: %w", err)

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"tango/test/figures"
+	"tango/test/sides"
 	"tango/test/stats"
 )
 
@@ -84,14 +85,14 @@ func (s *scale) Plot(c draw.Canvas, p *plot.Plot) {
 	for _, tick := range (figures.RoundTicks{}).Ticks(0, s.end) {
 		c.StrokeLine2(figures.Line(figures.Rule, figures.Px), x(tick.Value), c.Min.Y, x(tick.Value), top)
 	}
-	equal := figures.Line(sideColors[stock], 2*figures.Px)
+	equal := figures.Line(colorOf(sides.Stock), 2*figures.Px)
 	equal.Dashes = []vg.Length{5 * figures.Px, 4 * figures.Px}
 	c.StrokeLine2(equal, x(1), c.Min.Y, x(1), top)
 	head := y(float64(s.rows) - 0.1)
 	centered := figures.Style(12*figures.Px, figures.Faded)
 	centered.XAlign = draw.XCenter
 	figures.Put(c, centered, vg.Point{X: x(1), Y: head}, "equal")
-	cells(c, x(s.end), head, [3]string{"ratio", sideLabels[tango], sideLabels[stock]}, [3]text.Style{figures.Style(12*figures.Px, figures.Faded), figures.Bold(sideColors[tango]), figures.Bold(sideColors[stock])}, "")
+	cells(c, x(s.end), head, [3]string{"ratio", sides.Tango.Label(), sides.Stock.Label()}, [3]text.Style{figures.Style(12*figures.Px, figures.Faded), figures.Bold(colorOf(sides.Tango)), figures.Bold(colorOf(sides.Stock))}, "")
 }
 
 // bar is one ratio.
@@ -138,7 +139,7 @@ func cells(c draw.Canvas, left, middle vg.Length, numbers [3]string, styles [3]t
 func (b *bar) color() color.Color {
 	switch b.row.Verdict {
 	case "better":
-		return sideColors[tango]
+		return colorOf(sides.Tango)
 	case "worse":
 		return worse
 	default:

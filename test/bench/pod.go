@@ -8,6 +8,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"tango/test/harness"
+	"tango/test/program"
+	"tango/test/sides"
 )
 
 // sandboxAnnotation puts a container into a pod, as Kubernetes does.
@@ -17,7 +19,7 @@ const sandboxAnnotation = "io.kubernetes.cri.sandbox-id"
 // there already.
 func (b *bench) podMembers(ctx context.Context) error {
 	title := "create+start, second container of a pod"
-	columns, err := b.lives(ctx, title, func(s side) harness.Spec {
+	columns, err := b.lives(ctx, b.sides, title, func(s sides.Side) harness.Spec {
 		spec := b.spec(s)
 		spec.Annotations = map[string]string{sandboxAnnotation: residentID(s)}
 		return spec
@@ -33,14 +35,14 @@ func (b *bench) podMembers(ctx context.Context) error {
 // execs measures `true` in the resident containers, from adding the process to
 // the deletion after its exit.
 func (b *bench) execs(ctx context.Context) error {
-	full, err := b.resident[tango].Spec(b.node.Context(ctx))
+	full, err := b.resident[sides.Tango].Spec(b.node.Context(ctx))
 	if err != nil {
 		return err
 	}
 	process := *full.Process
 	process.Args = []string{"/bin/true"}
 	title := "exec of true"
-	columns, err := b.rounds(ctx, title, "ms", b.warmup, b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+	columns, err := b.compare(ctx, b.sides, title, "ms", b.usual(), func(ctx context.Context, s sides.Side) ([]float64, error) {
 		took, err := b.execute(ctx, s, process)
 		return []float64{took}, err
 	})
@@ -52,10 +54,10 @@ func (b *bench) execs(ctx context.Context) error {
 }
 
 // execute runs one process in a resident container.
-func (b *bench) execute(ctx context.Context, s side, process specs.Process) (float64, error) {
+func (b *bench) execute(ctx context.Context, s sides.Side, process specs.Process) (float64, error) {
 	ctx = b.node.Context(ctx)
 	began := time.Now()
-	p, err := b.resident[s].Task.Exec(ctx, "true", &process, cio.NullIO)
+	p, err := b.resident[s].Task.Exec(ctx, "bench", &process, cio.NullIO)
 	if err != nil {
 		return 0, err
 	}
@@ -70,5 +72,5 @@ func (b *bench) execute(ctx context.Context, s side, process specs.Process) (flo
 	if _, err := p.Delete(ctx); err != nil {
 		return 0, err
 	}
-	return milliseconds(time.Since(began)), nil
+	return program.Milliseconds(time.Since(began)), nil
 }

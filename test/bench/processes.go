@@ -15,11 +15,11 @@ func (b *bench) quiet(ctx context.Context) error {
 	deadline := time.Now().Add(quietTimeout)
 	for {
 		serving, err := b.node.Shims()
-		if err != nil || len(serving) <= len(b.resident) {
+		if err != nil || len(serving) <= len(b.sides) {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d shims still run after their containers were deleted", len(serving)-len(b.resident))
+			return fmt.Errorf("%d shims still run after their containers were deleted", len(serving)-len(b.sides))
 		}
 		select {
 		case <-ctx.Done():

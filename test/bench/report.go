@@ -1,12 +1,8 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"time"
-
-	"tango/test/machine"
+	"tango/test/program"
+	"tango/test/sides"
 	"tango/test/stats"
 )
 
@@ -19,21 +15,32 @@ type row struct {
 	Group  string `json:"group,omitempty"`  // rows of one group are a curve over X
 	X      int    `json:"x,omitempty"`
 
-	Tango   stats.Summary   `json:"tango"`
-	Stock   stats.Summary   `json:"stock"`
-	Ratio   *stats.Interval `json:"ratio"` // of the medians, tango/stock; null where stock's is 0
+	Tango stats.Summary `json:"tango"`
+	Stock stats.Summary `json:"stock"`
+	versus
+	Crun *rival `json:"crun,omitempty"` // where it took part
+}
+
+// versus is how tango compares.
+type versus struct {
+	Ratio   *stats.Interval `json:"ratio"` // of the medians, tango's to the other's; null where that is 0
 	Verdict string          `json:"verdict"`
+}
+
+// rival is what was measured of another side than the stock shim with runc.
+type rival struct {
+	stats.Summary
+	versus
 }
 
 // report is all that a run has measured, and where.
 type report struct {
-	Began    time.Time       `json:"began"`
-	Seconds  float64         `json:"seconds"`
-	Machine  machine.Machine `json:"machine"`
-	Sizes    sizes           `json:"sizes"`
-	Rows     []row           `json:"rows"`
-	Burst    both            `json:"burst"` // every create+start of all bursts, in ms: tango, stock
-	Versions [][]string      `json:"versions"`
+	program.Header
+	Seconds  float64       `json:"seconds"`
+	Sizes    sizes         `json:"sizes"`
+	Rows     []row         `json:"rows"`
+	Burst    sides.Samples `json:"burst"` // every create+start of all bursts, in ms
+	Versions [][]string    `json:"versions"`
 }
 
 // sizes are the settings that numbers depend on.
@@ -42,25 +49,32 @@ type sizes struct {
 }
 
 func (b *bench) newReport() (*report, error) {
-	m, err := machine.Describe()
+	header, err := program.NewHeader()
 	if err != nil {
 		return nil, err
 	}
 	return &report{
-		Began: time.Now().UTC().Truncate(time.Second), Machine: m, Versions: b.versions(),
+		Header: header, Versions: b.versions(),
 		Sizes: sizes{b.settings.rounds, b.warmup, b.layers, b.burst, b.concurrency, b.bursts, b.pods},
 	}, nil
 }
 
 // add completes a row with what was measured.
-func (r *report) add(line row, measured both) {
-	line.Tango, line.Stock = stats.Summarize(measured[tango]), stats.Summarize(measured[stock])
-	line.Verdict = "noise"
-	if line.Stock.Median > 0 {
-		ratio := stats.RatioOfMedians(measured[tango], measured[stock])
-		line.Ratio, line.Verdict = &ratio, stats.Verdict(ratio, len(measured[tango]))
+func (r *report) add(line row, measured sides.Samples) {
+	line.Tango, line.Stock = stats.Summarize(measured[sides.Tango]), stats.Summarize(measured[sides.Stock])
+	line.versus = compareWith(measured, sides.Stock)
+	if len(measured[sides.Crun]) > 0 {
+		line.Crun = &rival{stats.Summarize(measured[sides.Crun]), compareWith(measured, sides.Crun)}
 	}
 	r.Rows = append(r.Rows, line)
+}
+
+func compareWith(measured sides.Samples, other sides.Side) versus {
+	if stats.QuantileOf(measured[other], 0.5) == 0 {
+		return versus{Verdict: "noise"}
+	}
+	ratio := stats.RatioOfMedians(measured[sides.Tango], measured[other])
+	return versus{&ratio, stats.Verdict(ratio, len(measured[sides.Tango]))}
 }
 
 // find returns a row by its ID, or nil.
@@ -84,24 +98,12 @@ func (r *report) group(name string) []row {
 	return found
 }
 
-// save writes the report as JSON.
-func (r *report) save(path string) error {
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return fmt.Errorf("cannot write the report: %w", err)
+// withCrun reports whether crun took part in anything.
+func (r *report) withCrun() bool {
+	for _, line := range r.Rows {
+		if line.Crun != nil {
+			return true
+		}
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
-}
-
-// load reads what save has written.
-func load(path string) (*report, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	r := new(report)
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("cannot read the report %s: %w", path, err)
-	}
-	return r, nil
+	return false
 }

@@ -13,6 +13,8 @@ import (
 
 	"tango/test/figures"
 	"tango/test/machine"
+	"tango/test/program"
+	"tango/test/sides"
 )
 
 // noisy returns samples around a middle.
@@ -27,14 +29,16 @@ func noisy(random *rand.Rand, n int, middle float64) []float64 {
 // sample returns a report with a row of every kind.
 func sample() *report {
 	random := rand.New(rand.NewPCG(7, 8))
-	pair := func(a, b float64) both { return both{noisy(random, 20, a), noisy(random, 20, b)} }
-	r := &report{Machine: machine.Machine{Kernel: "6.1", Processor: "some", CPUs: 2, MemoryGiB: 8}, Sizes: sizes{Rounds: 20, Burst: 10, Concurrency: 2}}
-	r.add(row{ID: "start", Title: "create+start", Unit: "ms"}, pair(30, 75))
+	pair := func(a, b float64) sides.Samples { return sides.Samples{noisy(random, 20, a), noisy(random, 20, b)} }
+	r := &report{Header: program.Header{Machine: machine.Machine{Kernel: "6.1", Processor: "some", CPUs: 2, MemoryGiB: 8}}, Sizes: sizes{Rounds: 20, Burst: 10, Concurrency: 2}}
+	three := pair(30, 75)
+	three[sides.Crun] = noisy(random, 20, 60)
+	r.add(row{ID: "start", Title: "create+start", Unit: "ms"}, three)
 	r.add(row{ID: "start.create", Title: "  of which create", Unit: "ms", Detail: true}, pair(20, 50))
-	r.add(row{ID: "same", Title: "the same", Unit: "ms"}, both{{1, 2, 3, 4, 5, 6, 7}, {1, 2, 3, 4, 5, 6, 7}})
+	r.add(row{ID: "same", Title: "the same", Unit: "ms"}, sides.Samples{{1, 2, 3, 4, 5, 6, 7}, {1, 2, 3, 4, 5, 6, 7}})
 	r.add(row{ID: "worse", Title: "much worse", Unit: "MiB"}, pair(900, 10))
-	r.add(row{ID: "nothing", Title: "nothing", Unit: "calls"}, both{{0, 0}, {0, 0}})
-	for _, group := range []string{"layers", "mounts"} {
+	r.add(row{ID: "nothing", Title: "nothing", Unit: "calls"}, sides.Samples{{0, 0}, {0, 0}})
+	for _, group := range []string{"layers", "mounts", "running", "concurrency"} {
 		for _, x := range []int{1, 2, 100} {
 			r.add(row{ID: fmt.Sprintf("%s.%d", group, x), Title: "create+start", Unit: "ms", Group: group, X: x}, pair(30, 80))
 		}
@@ -62,11 +66,11 @@ func TestVerdictsInTheTable(t *testing.T) {
 func TestSaveAndLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.json")
 	before := sample()
-	if err := before.save(path); err != nil {
+	if err := program.Save(path, before); err != nil {
 		t.Fatal(err)
 	}
-	after, err := load(path)
-	if err != nil {
+	after := new(report)
+	if err := program.Load(path, after); err != nil {
 		t.Fatal(err)
 	}
 	var one, two bytes.Buffer
@@ -87,7 +91,7 @@ func TestPictures(t *testing.T) {
 	if err := sample().draw(dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"latency", "ratios", "curves"} {
+	for _, name := range []string{"latency", "ratios", "curves", "load"} {
 		f, err := os.Open(filepath.Join(dir, name+".png"))
 		if err != nil {
 			t.Fatal(err)

@@ -5,9 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
+
+	"tango/test/program"
 )
 
 // settings are what the command line can change.
@@ -18,65 +19,48 @@ type settings struct {
 	burst       int           // containers in a burst
 	concurrency int           // how many of a burst start at once
 	bursts      int           // rounds of bursts
-	pods        int           // for the memory of shims
+	pods        int           // for the memory of shims, and for containerd's restart
+	restarts    int           // rounds of restarts
 	settle      time.Duration // how long shims are left alone before their memory is read
-	overLayers  intList       // layers of the series
-	overMounts  intList       // mounts on the host, of the series
-	only        string        // regular expression of the parts to run
-	quick       bool
+
+	overLayers      program.Ints // layers of the series
+	overMounts      program.Ints // mounts on the host, of the series
+	overRunning     program.Ints // containers that run meanwhile, of the series
+	overConcurrency program.Ints // how many start at once, of the series
+	curveBurst      int          // containers in a burst of that series
+	curveBursts     int          // rounds of those bursts
+
+	only  string // regular expression of the parts to run
+	crun  string // crun's program, or how to find it
+	quick bool
 
 	json, plots, from string
 }
 
-// intList is a flag of numbers with commas between them.
-type intList []int
-
-func (l *intList) String() string {
-	var words []string
-	for _, n := range *l {
-		words = append(words, strconv.Itoa(n))
-	}
-	return strings.Join(words, ",")
-}
-
-// Set parses "1,50,100".
-func (l *intList) Set(text string) error {
-	*l = nil
-	for _, word := range strings.Split(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(word))
-		if err != nil || n < 1 {
-			return fmt.Errorf("cannot use %q: want numbers from 1 on with commas between them", word)
-		}
-		*l = append(*l, n)
-	}
-	return nil
-}
+// How to find crun.
+const (
+	crunAuto = "auto"
+	crunNone = "none"
+)
 
 // parseSettings reads the command line. With -quick the sizes are those of
 // quick, except where a flag says otherwise.
 func parseSettings(args []string) (settings, error) {
-	s := settings{overLayers: intList{1, 10, 25, 50, 100}, overMounts: intList{20, 1000, 2500, 5000}}
+	s := settings{
+		overLayers: program.Ints{1, 10, 25, 50, 100}, overMounts: program.Ints{20, 1000, 2500, 5000},
+		overRunning: program.Ints{2, 50, 100, 200}, overConcurrency: program.Ints{1, 4, 16, 32},
+	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	fs.IntVar(&s.rounds, "rounds", 40, "measured rounds of what runs one at a time")
-	fs.IntVar(&s.warmup, "warmup", 3, "rounds before those, not counted")
-	fs.IntVar(&s.layers, "layers", 50, "layers of the image")
-	fs.IntVar(&s.burst, "burst", 100, "containers in a burst")
-	fs.IntVar(&s.concurrency, "concurrency", 16, "how many of a burst start at once")
-	fs.IntVar(&s.bursts, "bursts", 8, "measured bursts of each side")
-	fs.IntVar(&s.pods, "pods", 20, "pods for the memory of the shims")
-	fs.DurationVar(&s.settle, "settle", 5*time.Second, "how long shims are left alone before their memory is read")
-	fs.Var(&s.overLayers, "over-layers", "numbers of layers of the series")
-	fs.Var(&s.overMounts, "over-mounts", "numbers of mounts on the host of the series")
+	s.sizes(fs)
+	s.series(fs)
 	fs.StringVar(&s.only, "only", "", "run only the parts that match this `regexp`: "+strings.Join(partNames(), " "))
-	fs.BoolVar(&s.quick, "quick", false, "small numbers: shows within a minute that everything works, and concludes nothing")
+	fs.StringVar(&s.crun, "crun", crunAuto, "`program` to compare with, too: auto is crun if it is in PATH, none is without")
+	fs.BoolVar(&s.quick, "quick", false, "small numbers: shows within a minute or two that everything works, and concludes nothing")
 	fs.StringVar(&s.json, "json", "", "write all samples to this `file`")
 	fs.StringVar(&s.plots, "plots", "", "draw pictures (SVG and PNG) into this `directory`")
 	fs.StringVar(&s.from, "from", "", "measure nothing: read the samples from this `file` of an earlier run with -json")
-	if err := fs.Parse(args); err != nil {
+	if err := program.Parse(fs, args); err != nil {
 		return s, err
-	}
-	if fs.NArg() > 0 {
-		return s, fmt.Errorf("cannot use %q: only flags are taken", fs.Args())
 	}
 	if s.quick {
 		if err := s.shrink(fs); err != nil {
@@ -86,15 +70,40 @@ func parseSettings(args []string) (settings, error) {
 	return s, s.check()
 }
 
+func (s *settings) sizes(fs *flag.FlagSet) {
+	fs.IntVar(&s.rounds, "rounds", 30, "measured rounds of what runs one at a time")
+	fs.IntVar(&s.warmup, "warmup", 3, "rounds before those, not counted")
+	fs.IntVar(&s.layers, "layers", 50, "layers of the image")
+	fs.IntVar(&s.burst, "burst", 100, "containers in a burst")
+	fs.IntVar(&s.concurrency, "concurrency", 16, "how many of a burst start at once")
+	fs.IntVar(&s.bursts, "bursts", 8, "measured bursts of each side")
+	fs.IntVar(&s.pods, "pods", 100, "pods for the memory of the shims, and for containerd's restart")
+	fs.IntVar(&s.restarts, "restarts", 8, "measured restarts of containerd, of each side")
+	fs.DurationVar(&s.settle, "settle", 5*time.Second, "how long shims are left alone before their memory is read")
+}
+
+func (s *settings) series(fs *flag.FlagSet) {
+	fs.Var(&s.overLayers, "over-layers", "`numbers` of layers of the series")
+	fs.Var(&s.overMounts, "over-mounts", "`numbers` of mounts on the host of the series")
+	fs.Var(&s.overRunning, "over-running", "`numbers` of containers that run already, of the series; half of them are of each side")
+	fs.Var(&s.overConcurrency, "over-concurrency", "`numbers` of containers that start at once, of the series")
+	fs.IntVar(&s.curveBurst, "series-burst", 32, "containers in a burst of the series over concurrency")
+	fs.IntVar(&s.curveBursts, "series-bursts", 6, "measured bursts of each side, and number, in that series")
+}
+
+// quickSizes are those of a quick run.
+var quickSizes = map[string]string{
+	"rounds": "3", "warmup": "1", "layers": "5", "burst": "6", "concurrency": "3", "bursts": "2",
+	"pods": "2", "restarts": "2", "settle": "200ms", "over-layers": "1,5", "over-mounts": "20,200",
+	"over-running": "2,6", "over-concurrency": "1,4", "series-burst": "4", "series-bursts": "2",
+}
+
 // shrink sets the sizes of a quick run, but for the flags that were given.
 func (s *settings) shrink(fs *flag.FlagSet) error {
 	given := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for name, value := range map[string]string{
-		"rounds": "3", "warmup": "1", "layers": "5", "burst": "6", "concurrency": "3", "bursts": "2",
-		"pods": "2", "settle": "200ms", "over-layers": "1,5", "over-mounts": "20,200",
-	} {
-		if given[name] {
+	for name, value := range quickSizes {
+		if given[name] || fs.Lookup(name) == nil {
 			continue
 		}
 		if err := fs.Set(name, value); err != nil {
@@ -105,8 +114,16 @@ func (s *settings) shrink(fs *flag.FlagSet) error {
 }
 
 func (s *settings) check() error {
-	if s.rounds < 1 || s.layers < 1 || s.burst < 1 || s.concurrency < 1 || s.bursts < 1 || s.pods < 1 || s.warmup < 0 {
-		return errors.New("all sizes must be at least 1, -warmup at least 0")
+	for name, n := range map[string]int{
+		"rounds": s.rounds, "layers": s.layers, "burst": s.burst, "concurrency": s.concurrency, "bursts": s.bursts,
+		"pods": s.pods, "restarts": s.restarts, "series-burst": s.curveBurst, "series-bursts": s.curveBursts,
+	} {
+		if n < 1 {
+			return fmt.Errorf("cannot use -%s %d: must be at least 1", name, n)
+		}
+	}
+	if s.warmup < 0 {
+		return errors.New("cannot use a -warmup below 0")
 	}
 	_, err := regexp.Compile(s.only)
 	return err

@@ -8,9 +8,12 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
+	"github.com/containerd/containerd/v2/pkg/oci"
 
 	"tango/test/harness"
 	"tango/test/images"
+	"tango/test/program"
+	"tango/test/sides"
 )
 
 // mappingsInUse is how many user namespace mappings are given out before the
@@ -19,9 +22,15 @@ const mappingsInUse = 20000
 
 // spec is a container of one side, idle, in a user namespace that no other
 // running container shares, and without output.
-func (b *bench) spec(s side) harness.Spec {
+func (b *bench) spec(s sides.Side) harness.Spec {
 	b.mappings = (b.mappings + 1) % mappingsInUse
-	return harness.Spec{Runtime: runtimes[s], Image: b.image, UserNS: harness.NthUserNS(b.mappings), IO: cio.NullIO}
+	spec := harness.Spec{Runtime: s.Runtime(), Image: b.image, UserNS: harness.NthUserNS(b.mappings), IO: cio.NullIO}
+	if s == sides.Crun {
+		spec.Options = b.node.OptionsWith(b.crunPath)
+		// crun before 1.9 takes no later version. The spec has nothing later.
+		spec.OCI = append(spec.OCI, harness.Edit(func(s *oci.Spec) { s.Version = "1.0.2" }))
+	}
+	return spec
 }
 
 // life is how long the steps of a container took, in milliseconds.
@@ -51,9 +60,9 @@ func (b *bench) live(ctx context.Context, spec harness.Spec) (l life, retErr err
 		return l, err
 	}
 	return life{
-		create: milliseconds(created.Sub(began)),
-		start:  milliseconds(started.Sub(created)),
-		end:    milliseconds(time.Since(started)),
+		create: program.Milliseconds(created.Sub(began)),
+		start:  program.Milliseconds(started.Sub(created)),
+		end:    program.Milliseconds(time.Since(started)),
 	}, nil
 }
 
@@ -64,8 +73,8 @@ func endTask(ctx context.Context, n *harness.Node, c *harness.Container) error {
 }
 
 // lives measures whole lives: create+start, create, start and kill+delete.
-func (b *bench) lives(ctx context.Context, title string, spec func(side) harness.Spec) ([]both, error) {
-	return b.rounds(ctx, title, "ms", b.warmup, b.settings.rounds, func(ctx context.Context, s side) ([]float64, error) {
+func (b *bench) lives(ctx context.Context, among []sides.Side, title string, spec func(sides.Side) harness.Spec) ([]sides.Samples, error) {
+	return b.compare(ctx, among, title, "ms", b.usual(), func(ctx context.Context, s sides.Side) ([]float64, error) {
 		l, err := b.live(ctx, spec(s))
 		return []float64{l.create + l.start, l.create, l.start, l.end}, err
 	})
@@ -75,7 +84,7 @@ func (b *bench) lives(ctx context.Context, title string, spec func(side) harness
 // its own.
 func (b *bench) starts(ctx context.Context) error {
 	title := fmt.Sprintf("create+start, %d layers, user namespace", b.layers)
-	columns, err := b.lives(ctx, title, b.spec)
+	columns, err := b.lives(ctx, b.sides, title, b.spec)
 	if err != nil {
 		return err
 	}
@@ -89,7 +98,7 @@ func (b *bench) starts(ctx context.Context) error {
 // plainStarts measures containers without a user namespace.
 func (b *bench) plainStarts(ctx context.Context) error {
 	title := fmt.Sprintf("create+start, %d layers, plain", b.layers)
-	columns, err := b.lives(ctx, title, func(s side) harness.Spec {
+	columns, err := b.lives(ctx, b.sides, title, func(s sides.Side) harness.Spec {
 		spec := b.spec(s)
 		spec.UserNS = nil
 		return spec
@@ -109,8 +118,8 @@ func (b *bench) startsOverLayers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		title := fmt.Sprintf("create+start, %d %s", n, plural(n, "layer"))
-		columns, err := b.lives(ctx, title, func(s side) harness.Spec {
+		title := fmt.Sprintf("create+start, %d %s", n, program.Plural(n, "layer"))
+		columns, err := b.lives(ctx, sides.Two, title, func(s sides.Side) harness.Spec {
 			spec := b.spec(s)
 			spec.Image = image
 			return spec
@@ -121,11 +130,4 @@ func (b *bench) startsOverLayers(ctx context.Context) error {
 		b.report.add(row{ID: fmt.Sprintf("layers.%d", n), Title: title, Unit: "ms", Group: "layers", X: n}, columns[0])
 	}
 	return nil
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

@@ -3,21 +3,29 @@ package main
 import (
 	"os/exec"
 	"strings"
+
+	"tango/test/sides"
 )
 
 // versions returns what the programs say of themselves: name and version.
 func (b *bench) versions() [][]string {
 	var found [][]string
-	for _, c := range [][]string{
-		{shims[tango], "-v"}, {shims[stock], "-v"}, {"runc", "--version"}, {"containerd", "--version"},
-	} {
+	add := func(name, path, flag string) {
 		version := "unknown"
-		if program, err := b.node.Tool(c[0]); err == nil {
-			if out, err := exec.Command(program, c[1]).Output(); err == nil {
-				version = strings.TrimLeft(strings.TrimPrefix(strings.Join(strings.Fields(string(out)), " "), c[0]), ": ")
-			}
+		if out, err := exec.Command(path, flag).Output(); err == nil {
+			version = strings.TrimLeft(strings.TrimPrefix(strings.Join(strings.Fields(string(out)), " "), name), ": ")
 		}
-		found = append(found, []string{c[0], version})
+		found = append(found, []string{name, version})
+	}
+	for _, c := range [][]string{
+		{sides.Tango.Shim(), "-v"}, {sides.Stock.Shim(), "-v"}, {"runc", "--version"}, {"containerd", "--version"},
+	} {
+		if path, err := b.node.Tool(c[0]); err == nil {
+			add(c[0], path, c[1])
+		}
+	}
+	if b.crunPath != "" {
+		add("crun", b.crunPath, "--version")
 	}
 	return found
 }

@@ -41,3 +41,8 @@ func ParseRuntime(name string) (string, error) {
 	}
 	return "", fmt.Errorf("cannot use runtime %q: runc and tango are known", name)
 }
+
+// OptionsWith are the stock runtime's options with another program instead of runc.
+func (n *Node) OptionsWith(program string) *options.Options {
+	return &options.Options{Root: n.path("run/runtime"), BinaryName: program}
+}
