@@ -33,14 +33,31 @@ func (r Roots) withDefaults() Roots {
 // It opens about ten small files a CPU, which takes some milliseconds on a large
 // machine.
 func Read(roots Roots) (*Machine, error) {
+	return read(roots, (*Machine).readCPUs, (*Machine).readNodes, (*Machine).readTopology, (*Machine).readCaches, (*Machine).readLimits)
+}
+
+// ReadNodes is [Read] without cores, sockets and caches, for who needs to know no
+// more than the nodes: it opens some files a node, and none a CPU.
+func ReadNodes(roots Roots) (*Machine, error) {
+	return read(roots, (*Machine).readCPUs, (*Machine).readNodes, (*Machine).readLimits)
+}
+
+func read(roots Roots, parts ...func(*Machine, Roots) error) (*Machine, error) {
 	roots = roots.withDefaults()
 	m := &Machine{}
-	for _, read := range []func(Roots) error{m.readCPUs, m.readNodes, m.readTopology, m.readCaches, m.readLimits} {
-		if err := read(roots); err != nil {
+	for _, part := range parts {
+		if err := part(m, roots); err != nil {
 			return nil, fmt.Errorf("cannot read the machine's topology: %w", err)
 		}
 	}
 	return m, nil
+}
+
+// Several tells whether more than one NUMA node has CPUs that run, by one file
+// (node/has_cpu, Linux 2.6.24). A kernel that doesn't say has one node.
+func Several(roots Roots) bool {
+	set, err := readSet(filepath.Join(roots.withDefaults().Sys, "devices/system/node"), "has_cpu")
+	return err == nil && set.Len() > 1
 }
 
 // readCPUs finds which CPUs there are. The kernel's own list of offline CPUs is

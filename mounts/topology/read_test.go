@@ -300,3 +300,32 @@ func TestLimits(t *testing.T) {
 		})
 	}
 }
+
+// TestReadNodes: less is read, and what is read is the same.
+func TestReadNodes(t *testing.T) {
+	for name, c := range map[string]struct {
+		machine sysfstest.Machine
+		several bool
+	}{"two sockets": {sysfstest.TwoSockets(), true}, "plain": {sysfstest.Plain(), false}} {
+		roots := sysfstest.Write(t, c.machine)
+		whole := read(t, c.machine)
+		m, err := topology.ReadNodes(roots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range whole.Nodes() {
+			if got := m.Nodes()[i]; got.ID != n.ID || got.CPUs.String() != n.CPUs.String() || got.Memory != n.Memory {
+				t.Errorf("%s: %+v, want %+v", name, got, n)
+			}
+		}
+		if len(m.Cores()) != 0 || m.Limits().CPUs.String() != whole.Limits().CPUs.String() {
+			t.Errorf("%s: cores %v, limits %+v", name, m.Cores(), m.Limits())
+		}
+		if topology.Several(roots) != c.several {
+			t.Errorf("%s: several nodes: %t", name, !c.several)
+		}
+	}
+	if topology.Several(topology.Roots{Sys: t.TempDir()}) {
+		t.Error("a kernel without NUMA has several nodes")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"tango/mounts/topology"
@@ -53,12 +54,17 @@ func Write(t testing.TB, m Machine) topology.Roots {
 	for id, cpu := range m.CPUs {
 		addCPU(files, "sys/devices/system/cpu/cpu"+strconv.Itoa(id)+"/", cpu)
 	}
+	var withCPUs []string
 	for id, node := range m.Nodes {
 		dir := "sys/devices/system/node/node" + strconv.Itoa(id) + "/"
 		files[dir+"cpulist"] = node.CPUs
+		if node.CPUs != "" {
+			withCPUs = append(withCPUs, strconv.Itoa(id))
+		}
 		files[dir+"distance"] = node.Distance
 		files[dir+"meminfo"] = fmt.Sprintf("Node %d MemTotal:       %d kB\nNode %d MemFree: 1 kB", id, node.MemoryMB<<10, id)
 	}
+	files["sys/devices/system/node/has_cpu"] = strings.Join(withCPUs, ",")
 	for name, text := range m.Files {
 		files[name] = text
 	}
