@@ -93,6 +93,52 @@ func (c *Client) Do(ctx context.Context, r Request, local func(context.Context) 
 	return local(ctx)
 }
 
+// DoAndLease is [Client.Do] and, once the work is done, [Client.Lease], in one
+// exchange. The caller owns both results; after an error there is none.
+func (c *Client) DoAndLease(ctx context.Context, r Request, most time.Duration, local func(context.Context) (Reply, error)) (Reply, *Lease, error) {
+	reply, conn, err := c.ask(ctx, &message{kind: kindWork, node: r.Node, hold: most, payload: r.Payload, files: r.Files})
+	if err == nil {
+		done := Reply{Payload: reply.payload, Files: reply.files}
+		if reply.hold > 0 {
+			return done, &Lease{conn: conn}, nil
+		}
+		conn.Close() // of a service that does one thing at a time
+		return c.withLease(ctx, done, nil, r.Node, most)
+	}
+	if ctx.Err() != nil {
+		return Reply{}, nil, ctx.Err()
+	}
+	done, localErr := local(ctx)
+	if localErr != nil {
+		return Reply{}, nil, localErr
+	}
+	return c.withLease(ctx, done, err, r.Node, most)
+}
+
+// withLease adds a lease to work that is done: of the service if that did the work,
+// or, as reason says, is there and does not do such work.
+func (c *Client) withLease(ctx context.Context, done Reply, reason error, node topology.NodeID, most time.Duration) (Reply, *Lease, error) {
+	lend := c.leaseHere
+	var refused *refusal
+	if reason == nil || errors.As(reason, &refused) {
+		lend = c.Lease
+	}
+	lease, err := lend(ctx, node, most)
+	if err != nil {
+		done.Close()
+		return Reply{}, nil, err
+	}
+	return done, lease, nil
+}
+
+// Workers are those of this process; nil if it has none.
+func (c *Client) Workers() (*worker.Workers, error) {
+	if c.config.Workers == nil {
+		return nil, nil
+	}
+	return c.config.Workers()
+}
+
 // Lease waits for the node's turn, for mount work that somebody else does for at
 // most the given time. It is nil, which is a lease of nothing, where neither the
 // service nor this process has a turn to lend. The only error is the context's.
@@ -101,16 +147,16 @@ func (c *Client) Lease(ctx context.Context, node topology.NodeID, most time.Dura
 	if err == nil {
 		return &Lease{conn: conn}, nil
 	}
-	if ctx.Err() == nil && c.config.Workers != nil {
-		return c.leaseHere(ctx, node, most)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
-	return nil, ctx.Err()
+	return c.leaseHere(ctx, node, most)
 }
 
-// leaseHere lends the turn of this process's workers.
+// leaseHere lends the turn of this process's workers, if it has any.
 func (c *Client) leaseHere(ctx context.Context, node topology.NodeID, most time.Duration) (*Lease, error) {
-	workers, err := c.config.Workers()
-	if err != nil {
+	workers, err := c.Workers()
+	if err != nil || workers == nil {
 		return nil, nil //nolint:nilnil // documented: a lease of nothing
 	}
 	patient, cancel := context.WithTimeout(ctx, c.config.Patience)
@@ -141,6 +187,9 @@ type Lease struct {
 	conn  *net.UnixConn
 	local *worker.Lease
 }
+
+// Served tells whether the service lends the turn.
+func (l *Lease) Served() bool { return l != nil && l.conn != nil }
 
 // Release gives the turn back; a second call does nothing.
 func (l *Lease) Release() {
@@ -230,6 +279,9 @@ func (c *Client) tell(err error) {
 // exchange sends a request on a connection of its own and waits for the reply.
 // The caller closes the connection, which drops whatever the request brought.
 func (c *Client) exchange(ctx context.Context, m *message) (_ *message, _ *net.UnixConn, retErr error) {
+	if m.tooLong() {
+		return nil, nil, &refusal{status: unix.EMSGSIZE, words: errLong.Error()}
+	}
 	until := time.Now().Add(c.config.Patience)
 	conn, err := c.dial(ctx, until)
 	if err != nil {

@@ -133,6 +133,81 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestWorkAndLease: one exchange brings both, and neither waits for the other, also
+// where one at a time may have the turn.
+func TestWorkAndLease(t *testing.T) {
+	r := serve(t, Config{Work: func(ctx context.Context, r Request) (Reply, error) { return Reply{Payload: r.Payload}, nil }})
+	c := r.client()
+	done := 0
+	for range 3 {
+		reply, lease, err := c.DoAndLease(patient(t), Request{Payload: []byte("x")}, time.Minute, here(&done))
+		must(t, err)
+		if string(reply.Payload) != "x" || !lease.Served() || r.workers.Turn().Stats().Holders != 1 {
+			t.Errorf("reply %q, lease %+v, turn %+v", reply.Payload, lease, r.workers.Turn().Stats())
+		}
+		lease.Release()
+	}
+	if s := r.Stats(); done != 0 || s.Requests != 3 {
+		t.Errorf("done here %d times, %+v", done, s)
+	}
+}
+
+// TestLeaseAfterWork: a service that answers work without a lease is asked for one;
+// one that refuses the work, too; where none is there it is this process's.
+func TestLeaseAfterWork(t *testing.T) {
+	w := openWorkers(t, worker.Config{Abreast: 1})
+	own := func() (*worker.Workers, error) { return w, nil }
+	done := 0
+	refusing := serve(t, Config{})
+	_, lease, err := NewClient(ClientConfig{Dir: refusing.dir, Patience: patience, Workers: own}).
+		DoAndLease(patient(t), Request{}, time.Minute, here(&done))
+	must(t, err)
+	if !lease.Served() || done != 1 {
+		t.Errorf("lease %+v, done here %d times", lease, done)
+	}
+	lease.Release()
+	none := NewClient(ClientConfig{Dir: t.TempDir(), Workers: own})
+	_, lease, err = none.DoAndLease(patient(t), Request{}, time.Minute, here(&done))
+	must(t, err)
+	if lease.Served() || w.Turn().Stats().Holders != 1 || done != 2 {
+		t.Errorf("lease %+v, turn %+v, done here %d times", lease, w.Turn().Stats(), done)
+	}
+	lease.Release()
+	bad := func(context.Context) (Reply, error) { return Reply{}, unix.EPERM }
+	if _, lease, err := none.DoAndLease(patient(t), Request{}, time.Minute, bad); !errors.Is(err, unix.EPERM) || lease != nil {
+		t.Errorf("%v, %v, want EPERM", lease, err)
+	}
+}
+
+// TestOldService: one that knows no lease after work is asked for the lease alone.
+func TestOldService(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "service")
+	l, err := Listen(dir)
+	must(t, err)
+	defer l.Close()
+	kinds := make(chan kind, 2)
+	go func() {
+		for range 2 {
+			conn, err := l.socket.AcceptUnix()
+			if err != nil {
+				return
+			}
+			if m, err := receive(conn); err == nil {
+				kinds <- m.kind
+				_ = send(conn, &message{kind: kindReply})
+			}
+			conn.Close()
+		}
+	}()
+	done := 0
+	_, lease, err := NewClient(ClientConfig{Dir: dir, Patience: patience}).DoAndLease(patient(t), Request{}, time.Minute, here(&done))
+	must(t, err)
+	if first, second := <-kinds, <-kinds; first != kindWork || second != kindLease || !lease.Served() || done != 0 {
+		t.Errorf("asked %d and %d, lease %+v, done here %d times", first, second, lease, done)
+	}
+	lease.Release()
+}
+
 // TestDiesOverIt: a service that dies while it works costs a try.
 func TestDiesOverIt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "service")

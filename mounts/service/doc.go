@@ -11,7 +11,8 @@
 // answer in time.
 //
 //	client                                  server
-//	  | request (lease, work, stats) [fds]     |  one at a time
+//	  | request (lease, work, stats) [fds]     |  one at a time; work may end
+//	  |                                        |  with a lease
 //	  |--------------------------------------->|  limit: how long the client waits
 //	  |                          reply [fds]   |
 //	  |<---------------------------------------|

@@ -27,10 +27,10 @@ type kind uint16
 
 // The kinds of protocol version 1; the numbers are part of it.
 const (
-	kindReply   kind = 1 // status, payload, files
+	kindReply   kind = 1 // status, payload, files; hold tells of a lease
 	kindLease   kind = 2 // node, limit, hold
 	kindRelease kind = 3 // of the lease; has no reply
-	kindWork    kind = 4 // node, limit, payload, files
+	kindWork    kind = 4 // node, limit, payload, files; hold asks for a lease after it
 	kindStats   kind = 5
 )
 
@@ -41,7 +41,7 @@ type message struct {
 	node   topology.NodeID // of a request
 	status unix.Errno      // of a reply: 0, or what went wrong, with the words in payload
 	limit  time.Duration   // of a request: how long its sender waits for the reply
-	hold   time.Duration   // of a request for a lease: for how long at most
+	hold   time.Duration   // of a request for a lease: for how long at most; of its reply: for how long
 	// payload is that of the request's kind, or of its reply.
 	payload []byte
 	// files are owned by the message. Only their number is in the header.
@@ -64,9 +64,12 @@ var (
 	errFiles   = errors.New("message has other descriptors than it says")
 )
 
+// tooLong tells whether the message can't be sent.
+func (m *message) tooLong() bool { return len(m.payload) > MaxPayload || len(m.files) > MaxFiles }
+
 // encode is the message as it goes over the socket, without the files.
 func (m *message) encode() ([]byte, error) {
-	if len(m.payload) > MaxPayload || len(m.files) > MaxFiles {
+	if m.tooLong() {
 		return nil, fmt.Errorf("cannot send %d bytes and %d descriptors: %w", len(m.payload), len(m.files), errLong)
 	}
 	b := make([]byte, headerSize, headerSize+len(m.payload))

@@ -33,6 +33,9 @@ type Reply struct {
 	Files   []*os.File
 }
 
+// Close closes the files.
+func (r Reply) Close() { closeFiles(r.Files) }
+
 // Config says how a [Server] works.
 type Config struct {
 	// Workers do the work and lend their turn. They stay the caller's.

@@ -184,31 +184,47 @@ func (s *session) reply(ctx context.Context, m *message) (*message, error) {
 // one back first, lest it wait for itself.
 func (s *session) replyLease(ctx context.Context, m *message) (*message, error) {
 	s.setLease(nil)
+	hold, err := s.lend(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return &message{kind: kindReply, hold: hold}, nil
+}
+
+// lend waits for the turn and lends it for as long as it returns.
+func (s *session) lend(ctx context.Context, m *message) (time.Duration, error) {
 	most := s.server.config.MaxHold
 	if m.hold > 0 {
 		most = min(most, m.hold)
 	}
 	lease, err := s.server.config.Workers.Lease(ctx, m.node, most)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	s.setLease(lease)
-	return &message{kind: kindReply}, nil
+	return most, nil
 }
 
+// replyWork has the work done, and then lends the turn if the client wants that,
+// too: while work waits for its turn in the queue, its client must not hold one.
 func (s *session) replyWork(ctx context.Context, m *message) (*message, error) {
 	if s.server.config.Work == nil {
 		return nil, unix.ENOSYS
 	}
+	s.setLease(nil)
 	r, err := s.server.config.Work(ctx, Request{Node: m.node, Payload: m.payload, Files: m.files})
 	if err == nil && (len(r.Payload) > MaxPayload || len(r.Files) > MaxFiles) {
 		err = unix.EMSGSIZE
 	}
+	reply := &message{kind: kindReply, payload: r.Payload, files: r.Files}
+	if err == nil && m.hold > 0 {
+		reply.hold, err = s.lend(ctx, m)
+	}
 	if err != nil {
-		closeFiles(r.Files)
+		reply.close()
 		return nil, err
 	}
-	return &message{kind: kindReply, payload: r.Payload, files: r.Files}, nil
+	return reply, nil
 }
 
 // failure is the reply that tells of an error: its errno, and its words.
