@@ -31,6 +31,10 @@ type Config struct {
 	// call can do both; see [Rootfs.AttachInPlace]. Some errors then come from
 	// there instead of from Prepare.
 	InPlace bool
+	// Free has something freed later, off the caller's path; by default the
+	// Preparer has a lane of its own for that. It must not be called any more when
+	// the Preparer is closed and all that was prepared, too.
+	Free func(func())
 	// Log takes what is not worth failing for; log.L by default.
 	Log *log.Entry
 }
@@ -41,7 +45,7 @@ type Preparer struct {
 	config  Config
 	userns  *pool[string, *os.File]      // by Mapping.String
 	groups  *pool[groupKey, *layerMount] // by the directory they show
-	freeing *worker.Lane
+	freeing *worker.Lane                 // nil if Config.Free does it
 
 	stageOnce sync.Once
 	stage     *stage // written once, by stageOnce; nil before and on stageErr
@@ -63,7 +67,10 @@ func New(c Config) *Preparer {
 	if c.Private == nil {
 		c.Private = privateCopy
 	}
-	p := &Preparer{config: c, freeing: worker.NewLane(worker.LaneConfig{})}
+	p := &Preparer{config: c}
+	if c.Free == nil {
+		p.freeing = worker.NewLane(worker.LaneConfig{})
+	}
 	p.userns = newPool[string](func(f *os.File) { f.Close() })
 	p.groups = newPool[groupKey](p.freeLayerMount)
 	return p
@@ -77,7 +84,9 @@ func (p *Preparer) Close() error {
 	if p.stage != nil {
 		p.stage.queue.close()
 	}
-	p.freeing.Close()
+	if p.freeing != nil {
+		p.freeing.Close()
+	}
 	return nil
 }
 
@@ -96,7 +105,9 @@ func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
 	if p.closed.Load() {
 		return nil, ErrClosed
 	}
-	defer p.freeing.Busy()()
+	if p.freeing != nil {
+		defer p.freeing.Busy()()
+	}
 	r := &Rootfs{preparer: p}
 	for i, s := range plan.steps {
 		err := ctx.Err()

@@ -157,7 +157,10 @@ func (r *Rootfs) discard(parts []part) {
 
 // freeLater runs f off the caller's path, or at once if the Preparer is closed.
 func (p *Preparer) freeLater(f func()) {
-	if !p.freeing.Free(f) {
+	switch {
+	case p.freeing == nil:
+		p.config.Free(f)
+	case !p.freeing.Free(f):
 		f()
 	}
 }
