@@ -100,8 +100,10 @@ func (c *creation) prepare(ctx context.Context) error {
 	if err := c.readSpec(); err != nil {
 		return createError(err)
 	}
-	if err := c.takeTurn(ctx); err != nil {
-		return err
+	if !c.usesService() {
+		if err := c.takeTurn(ctx); err != nil {
+			return err
+		}
 	}
 	if err := c.prepareRootfs(ctx); err != nil {
 		return fmt.Errorf("failed to mount rootfs component: %w", err)
@@ -155,7 +157,12 @@ func (c *creation) prepareRootfs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.root, err = preparer.Prepare(ctx, plan); err != nil {
+	if c.usesService() {
+		err = c.buildRemotely(ctx, preparer, plan)
+	} else {
+		c.root, err = preparer.Prepare(ctx, plan)
+	}
+	if err != nil {
 		return err
 	}
 	c.undo = append(c.undo, func() { _ = c.root.Close() })

@@ -13,6 +13,7 @@ import (
 	"tango/mounts/mountns"
 	"tango/mounts/pidref"
 	"tango/mounts/service"
+	"tango/mounts/worker"
 	"tango/rootfs"
 	"tango/shim/telemetry"
 )
@@ -46,6 +47,10 @@ type Runtime struct {
 	calls    mountCalls
 	turns    *service.Client
 
+	workersOnce sync.Once
+	workers     *worker.Workers // written once, by workersOnce, as the next
+	workersErr  error
+
 	mu         sync.Mutex // guards the following, made when first needed
 	rootfs     *rootfs.Preparer
 	template   *mountns.Template
@@ -57,7 +62,7 @@ type Runtime struct {
 func NewRuntime(ctx context.Context, shared Shared, events Events) *Runtime {
 	r := &Runtime{shared: shared, events: events, children: newChildren()}
 	r.oom = newOOMWatchers(ctx, events)
-	r.turns = newTurns(shared.RunDir)
+	r.turns = newTurns(shared.RunDir, r.ownWorkers)
 	r.sender = telemetry.NewSender(shared.RunDir)
 	r.calls.observe()
 	go r.children.reapOrphans(ctx)
@@ -77,6 +82,7 @@ func (r *Runtime) Close() error {
 	if r.template != nil {
 		errs = append(errs, r.template.Close())
 	}
+	r.closeWorkers()
 	return errors.Join(errs...)
 }
 

@@ -21,11 +21,27 @@ import (
 // for longer is taken back.
 const longestTurn = 10 * time.Second
 
-func newTurns(runDir string) *service.Client {
+func newTurns(runDir string, own func() (*worker.Workers, error)) *service.Client {
 	return service.NewClient(service.ClientConfig{
-		Dir: host.MountsDir(runDir),
-		Log: func(line string) { log.L.Info(line) },
+		Dir:     host.MountsDir(runDir),
+		Workers: own,
+		Log:     func(line string) { log.L.Info(line) },
 	})
+}
+
+// ownWorkers are this process's own mount workers, for when the service can't be
+// used. They are started when that happens first.
+func (r *Runtime) ownWorkers() (*worker.Workers, error) {
+	r.workersOnce.Do(func() { r.workers, r.workersErr = host.OpenWorkers() })
+	return r.workers, r.workersErr
+}
+
+// closeWorkers ends them, and sees to it that there are none any more.
+func (r *Runtime) closeWorkers() {
+	r.workersOnce.Do(func() { r.workersErr = worker.ErrClosed })
+	if r.workers != nil {
+		r.workers.Close()
+	}
 }
 
 // takeTurn waits until the host's mount locks are not fought over by too many
@@ -35,7 +51,15 @@ func newTurns(runDir string) *service.Client {
 func (c *creation) takeTurn(ctx context.Context) (err error) {
 	defer c.rec.Phase("turn")()
 	c.turn, err = c.rt.turns.Lease(ctx, homeOf(c.config), longestTurn)
+	c.noteService(err == nil && !c.turn.Served())
 	return err
+}
+
+// noteService counts a create that had to do without the service.
+func (c *creation) noteService(missing bool) {
+	if missing {
+		c.rec.Count("fallback.service", 1)
+	}
 }
 
 // homeOf is the NUMA node on which the container's mount work should be done: that of

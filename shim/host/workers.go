@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/containerd/log"
 
+	"tango/mounts/kernel"
 	turns "tango/mounts/service"
 	"tango/mounts/topology"
 	"tango/mounts/worker"
+	"tango/rootfs/remote"
 	"tango/shim/telemetry"
 )
 
@@ -20,7 +23,7 @@ func MountsDir(runDir string) string { return filepath.Join(runDir, "mounts") }
 
 // OpenWorkers starts the mount workers of this machine, one per NUMA node.
 func OpenWorkers() (*worker.Workers, error) {
-	machine, err := topology.Read(topology.Roots{})
+	machine, err := topology.ReadNodes(topology.Roots{})
 	if err != nil {
 		return nil, fmt.Errorf("cannot find out about the machine's NUMA nodes: %w", err)
 	}
@@ -37,7 +40,7 @@ func abreast(m *topology.Machine) int {
 	return 2 * most
 }
 
-// runWorkers lends the turns of the mount workers, and collects telemetry, until ctx
+// runWorkers runs the mount workers, for all shims, and collects telemetry, until ctx
 // is done. A host does without them as well as it can, so errors are only told. The
 // returned function waits for the end.
 func runWorkers(ctx context.Context, runDir string) (wait func()) {
@@ -56,16 +59,24 @@ func runWorkers(ctx context.Context, runDir string) (wait func()) {
 	return running.Wait
 }
 
+// lend has the workers build root filesystems, and lends their turns. While another
+// service does so, it waits for its end.
 func lend(ctx context.Context, runDir string, workers *worker.Workers) error {
 	l, err := turns.Listen(MountsDir(runDir))
-	if errors.Is(err, turns.ErrServed) {
-		<-ctx.Done() // the workers' numbers go on being asked for
-		return nil
+	for errors.Is(err, turns.ErrServed) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(every):
+			l, err = turns.Listen(MountsDir(runDir))
+		}
 	}
 	if err != nil {
 		return err
 	}
-	return turns.Serve(ctx, l, turns.Config{Workers: workers, Log: func(line string) { log.L.Info(line) }})
+	features, err := kernel.DetectOnce(filepath.Join(runDir, "kernel"))
+	tell("some abilities of this kernel could not be found out", err)
+	return remote.Serve(ctx, l, remote.Config{Workers: workers, Features: features}, func(line string) { log.L.Info(line) })
 }
 
 func tell(what string, err error) {

@@ -12,9 +12,11 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"tango/mounts/kernel"
 	"tango/mounts/service"
 	"tango/mounts/topology"
 	"tango/mounts/worker"
+	"tango/rootfs/remote"
 )
 
 const mountServiceDescription = `Lends the turns of this host's mount workers to all shims, until it is told to
@@ -45,7 +47,7 @@ func mountServiceCommand(stderr io.Writer) *cli.Command {
 }
 
 func serveMounts(ctx context.Context, runDir string, abreast int, stderr io.Writer) error {
-	machine, err := topology.Read(topology.Roots{})
+	machine, err := topology.ReadNodes(topology.Roots{})
 	if err != nil {
 		return err
 	}
@@ -61,7 +63,11 @@ func serveMounts(ctx context.Context, runDir string, abreast int, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	return service.Serve(ctx, l, service.Config{Workers: workers, Log: func(line string) { fmt.Fprintln(stderr, line) }})
+	features, err := kernel.DetectOnce(filepath.Join(runDir, "kernel"))
+	if err != nil {
+		fmt.Fprintln(stderr, "some abilities of this kernel could not be found out:", err)
+	}
+	return remote.Serve(ctx, l, remote.Config{Workers: workers, Features: features}, func(line string) { fmt.Fprintln(stderr, line) })
 }
 
 // mostCPUs is how many the largest node has.

@@ -33,6 +33,15 @@ const (
 
 var ways = []string{WayAuto, WayDetached, WayPrivate, WayOptions, WayPlain}
 
+// Who does a container's mount work, for [Config.MountWork].
+const (
+	MountWorkAuto    = "auto"
+	MountWorkService = "service"
+	MountWorkShim    = "shim"
+)
+
+var mountWorks = []string{MountWorkAuto, MountWorkService, MountWorkShim}
+
 // Config is all that can be set for a container by runtime options. The zero
 // value is valid; [Parse] and [Load] return it with Way and RunDir filled in.
 type Config struct {
@@ -73,6 +82,12 @@ type Config struct {
 	// [WayPrivate] (lowerdir+ in a private mount namespace), [WayOptions] (one
 	// option string in a private mount namespace) and [WayPlain].
 	Way string `json:"Way,omitempty"`
+	// MountWork says who makes the mounts of root filesystems: one of
+	// [MountWorkService] (the host's mount service, by its worker for the NUMA node,
+	// in batches; the shim, if that can't be reached), [MountWorkShim] (each shim its
+	// own, in turn) and [MountWorkAuto] (the service where the machine has several
+	// nodes; also when empty).
+	MountWork string `json:"MountWork,omitempty"`
 	// RunDir is the directory shared by all shims of the host, absolute.
 	// Empty: [DefaultRunDir].
 	RunDir string `json:"RunDir,omitempty"`
@@ -108,6 +123,9 @@ func (c Config) Validate() error {
 	}
 	if c.Way != "" && !slices.Contains(ways, c.Way) {
 		return fmt.Errorf("unknown Way %q (accepted: %s)", c.Way, strings.Join(ways, ", "))
+	}
+	if c.MountWork != "" && !slices.Contains(mountWorks, c.MountWork) {
+		return fmt.Errorf("unknown MountWork %q (accepted: %s)", c.MountWork, strings.Join(mountWorks, ", "))
 	}
 	if err := c.Rollout.Validate(); err != nil {
 		return fmt.Errorf("rollout: %w", err)

@@ -28,6 +28,7 @@ var keys = []key{
 	{"SystemdCgroup", flag(func(c *Config) *bool { return &c.SystemdCgroup })},
 	{"TaskApiAddress", text(func(c *Config) *string { return &c.TaskAPIAddress })},
 	{"TaskApiVersion", setTaskAPIVersion},
+	{"MountWork", text(func(c *Config) *string { return &c.MountWork })},
 	{"RunDir", text(func(c *Config) *string { return &c.RunDir })},
 	{"Way", text(func(c *Config) *string { return &c.Way })},
 	{"rollout", setRollout},
