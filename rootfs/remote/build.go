@@ -38,11 +38,11 @@ type Built struct {
 // caller owns what is in the result. Errors are those of
 // [rootfs.Preparer.Prepare], and the context's.
 func Build(ctx context.Context, c *service.Client, o Order) (b Built, _ error) {
-	view, err := here()
+	own, err := standing()
 	if err != nil {
 		return b, err
 	}
-	req := request{view: view, way: o.Way.String(), mounts: o.Plan.Mounts()}
+	req := request{standing: own, way: o.Way.String(), mounts: o.Plan.Mounts()}
 	r, turn, err := c.DoAndLease(ctx, service.Request{Node: o.Node, Payload: req.encode()}, o.Turn,
 		func(ctx context.Context) (service.Reply, error) {
 			b.Here = true

@@ -162,8 +162,8 @@ func TestBuildHere(t *testing.T) {
 // TestRefusedBuild: what the service does not do is done here, under its turn.
 func TestRefusedBuild(t *testing.T) {
 	h := serve(t, Config{})
-	view := h.builder.view
-	h.builder.view = "elsewhere"
+	own := h.builder.standing
+	h.builder.standing = "elsewhere"
 	b, err := Build(patient(t), h.client(nil), h.order(parse(t, layers(t, 2))))
 	must(t, err)
 	if !b.Here || !b.Turn.Served() {
@@ -172,14 +172,14 @@ func TestRefusedBuild(t *testing.T) {
 	inside(t, b.Root, shows(2, 0))
 	b.Turn.Release()
 	must(t, b.Root.Close())
-	h.builder.view = view
+	h.builder.standing = own
 	for name, payload := range map[string][]byte{
 		"nothing":        nil,
-		"another format": []byte("2\x00" + view + "\x00auto\x000\x00"),
-		"no mounts":      request{view: view, way: "auto"}.encode(),
-		"no way":         request{view: view, way: "sideways", mounts: layers(t, 2)}.encode(),
-		"a bad mount":    request{view: view, way: "auto", mounts: []rootfs.Mount{{Type: "overlay"}}}.encode(),
-		"missing layers": request{view: view, way: "auto", mounts: []rootfs.Mount{{Type: "bind", Source: "/nonexistent"}}}.encode(),
+		"another format": []byte("2\x00" + own + "\x00auto\x000\x00"),
+		"no mounts":      request{standing: own, way: "auto"}.encode(),
+		"no way":         request{standing: own, way: "sideways", mounts: layers(t, 2)}.encode(),
+		"a bad mount":    request{standing: own, way: "auto", mounts: []rootfs.Mount{{Type: "overlay"}}}.encode(),
+		"missing layers": request{standing: own, way: "auto", mounts: []rootfs.Mount{{Type: "bind", Source: "/nonexistent"}}}.encode(),
 	} {
 		r, err := h.builder.Work(patient(t), service.Request{Node: worker.AnyNode, Payload: payload})
 		if err == nil || len(r.Files) != 0 {

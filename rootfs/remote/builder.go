@@ -32,9 +32,9 @@ type Config struct {
 // Builder builds root filesystems for other processes. It is safe for concurrent
 // use.
 type Builder struct {
-	config Config
-	view   string
-	kept   *kept
+	config   Config
+	standing string
+	kept     *kept
 
 	mu        sync.Mutex
 	closed    bool                            // guarded by mu
@@ -49,17 +49,17 @@ func NewBuilder(c Config) (*Builder, error) {
 	if c.MostKept <= 0 {
 		c.MostKept = 256
 	}
-	view, err := here()
+	own, err := standing()
 	if err != nil {
 		return nil, err
 	}
 	return &Builder{
-		config: c, view: view, kept: newKept(c.Keep, c.MostKept),
+		config: c, standing: own, kept: newKept(c.Keep, c.MostKept),
 		preparers: make(map[rootfs.Way]*rootfs.Preparer),
 	}, nil
 }
 
-var errView = errors.New("cannot build for who has other mounts than this service: let both run in the same mount namespace")
+var errStanding = errors.New("cannot build for who has another mount namespace, other capabilities or another security label than this service: start both alike")
 
 // Work answers a request of [Build]: it is a service's Config.Work.
 func (b *Builder) Work(ctx context.Context, r service.Request) (service.Reply, error) {
@@ -67,8 +67,8 @@ func (b *Builder) Work(ctx context.Context, r service.Request) (service.Reply, e
 	if err != nil {
 		return service.Reply{}, err
 	}
-	if req.view != b.view {
-		return service.Reply{}, errors.Join(errView, unix.EXDEV)
+	if req.standing != b.standing {
+		return service.Reply{}, errors.Join(errStanding, unix.EXDEV)
 	}
 	plan, err := rootfs.Parse(req.mounts)
 	if err != nil {

@@ -15,6 +15,7 @@
 // for all containers of the host.
 //
 // When not to use it: for a plan whose paths mean something else to the service
-// than to the caller, since they have different mount namespaces. The Builder
-// refuses those.
+// than to the caller, or for mounts that would be able to do something else, since
+// the two have different mount namespaces, capabilities or security labels. The
+// Builder refuses those, and the caller builds for itself.
 package remote

@@ -17,9 +17,9 @@ const format = "1"
 // request is what a caller has built. On its way it is text: fields ended by a
 // NUL byte, which no field may hold; lists are preceded by their length.
 type request struct {
-	view   string // see here
-	way    string
-	mounts []rootfs.Mount
+	standing string // see there
+	way      string
+	mounts   []rootfs.Mount
 }
 
 // reply says what the descriptors that come with it are.
@@ -36,7 +36,7 @@ var (
 
 func (r request) encode() []byte {
 	var w fields
-	w.add(format, r.view, r.way, strconv.Itoa(len(r.mounts)))
+	w.add(format, r.standing, r.way, strconv.Itoa(len(r.mounts)))
 	for _, m := range r.mounts {
 		w.add(m.Type, m.Source, m.Target)
 		w.list(m.Options)
@@ -49,7 +49,7 @@ func decodeRequest(payload []byte) (request, error) {
 	if r.next() != format {
 		return request{}, errors.Join(errFormat, unix.EPROTONOSUPPORT)
 	}
-	req := request{view: r.next(), way: r.next()}
+	req := request{standing: r.next(), way: r.next()}
 	for range r.length() {
 		m := rootfs.Mount{Type: r.next(), Source: r.next(), Target: r.next()}
 		m.Options = r.list()

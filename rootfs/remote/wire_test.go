@@ -11,7 +11,7 @@ import (
 // FuzzWire: what was encoded is decoded as it was, and whatever else is decoded is
 // encoded as it came.
 func FuzzWire(f *testing.F) {
-	f.Add(request{view: "1:2:3", way: "auto", mounts: []rootfs.Mount{
+	f.Add(request{standing: "1:2:3", way: "auto", mounts: []rootfs.Mount{
 		{Type: "overlay", Source: "overlay", Options: []string{"lowerdir=/a:/b", ""}}, {Type: "bind", Source: "/x", Target: "y"},
 	}}.encode())
 	f.Add(reply{way: "detached", locked: true, targets: []string{"", "mnt"}}.encode())
@@ -35,7 +35,7 @@ func FuzzWire(f *testing.F) {
 }
 
 func TestWireRefuses(t *testing.T) {
-	good := string(request{view: "v", way: "auto", mounts: []rootfs.Mount{{Type: "bind", Options: []string{"ro"}}}}.encode())
+	good := string(request{standing: "v", way: "auto", mounts: []rootfs.Mount{{Type: "bind", Options: []string{"ro"}}}}.encode())
 	for _, bad := range []string{"", good + "more\x00", strings.TrimSuffix(good, "\x00"), good[:len(good)/2], "2" + good[1:], "1\x00v\x00w\x00x\x00"} {
 		if r, err := decodeRequest([]byte(bad)); err == nil {
 			t.Errorf("%q is %+v", bad, r)
