@@ -19,9 +19,11 @@ import (
 	"tango/rootfs/remote"
 )
 
-const mountServiceDescription = `Lends the turns of this host's mount workers to all shims, until it is told to
-end, in place of the service that shims start by themselves. It serves the socket
-that systemd hands over, or makes it: DIR/mounts/mount.v1.sock.
+const mountServiceDescription = `Builds root filesystems by this host's mount workers, and lends their turns to
+all shims, until it is told to end, in place of the service that shims start by
+themselves. It serves the socket that systemd hands over, or makes it:
+DIR/mounts/mount.v1.sock. It builds for those only who have the same mount
+namespace, capabilities and security label.
 
 Shims do without it where it is not there. deploy/systemd has units for it.
 
@@ -29,7 +31,7 @@ Exit codes: 0 when told to end; 1 failed, or another process serves; 2 usage.`
 
 func mountServiceCommand(stderr io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "mount-service", Usage: "lend the mount workers' turns to shims", Description: mountServiceDescription,
+		Name: "mount-service", Usage: "build root filesystems for shims, and lend them the mount workers' turns", Description: mountServiceDescription,
 		Flags: []cli.Flag{
 			runDirFlag(),
 			&cli.IntFlag{Name: "abreast", Usage: "`NUMBER` of containers on a NUMA node that may mount at once; 0 is twice a node's CPUs"},
