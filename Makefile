@@ -237,6 +237,11 @@ hostile: root build tools ## images and specs that mean harm, against the stock 
 	@cd test && $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./hostile
 endif
 
+.PHONY: service-death
+service-death: root build tools ## kills and stops the host service 200 times during a burst: no start may fail (some minutes)
+	$(call say,the host service dies)
+	@cd test && $(GO) test -count=1 -timeout 90m -v ./servicedeath $(TESTFLAGS)
+
 ifneq ($(wildcard test/soak/*.go),)
 .PHONY: soak
 soak: root build tools ## thousands of cycles, and loads; nothing may grow (RUNFLAGS='-cycles 100': shorter)

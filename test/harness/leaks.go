@@ -78,8 +78,11 @@ func (n *Node) leakedProcesses(context.Context) ([]string, error) {
 // IsService reports whether a process is the host service, or a shim that it has
 // started beforehand: they end by themselves some time after their last user.
 func IsService(p Process) bool {
-	return strings.Contains(p.Command, " service ") || strings.Contains(p.Command, " warm ")
+	return IsHostService(p) || strings.Contains(p.Command, " warm ")
 }
+
+// IsHostService reports whether a process is the host service itself.
+func IsHostService(p Process) bool { return strings.Contains(p.Command, " service ") }
 
 func (n *Node) leakedCgroups(context.Context) ([]string, error) {
 	found, err := n.Cgroups()
