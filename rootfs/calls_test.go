@@ -96,7 +96,7 @@ func TestCallsDoNotDependOnLayers(t *testing.T) {
 			continue
 		}
 		for _, n := range []int{1, 50, 100, maxLayers} {
-			t.Run(fmt.Sprint(c.way, "/", n), func(t *testing.T) {
+			t.Run(fmt.Sprint("way=", c.way, "/", n), func(t *testing.T) {
 				p := newPreparer(t, c.way)
 				startStage(t, p, c.way)
 				plan := mustParse(t, manyLayers(t, n, c.options...))

@@ -50,7 +50,7 @@ func TestFailuresLeaveNothing(t *testing.T) {
 		}, []string{"xino"}, unix.EINVAL},
 	} {
 		for _, way := range waysHere(t, WayDetached, WayPrivate, WayOptions, WayPlain) {
-			t.Run(c.name+"/"+way.String(), func(t *testing.T) {
+			t.Run(c.name+"/way="+way.String(), func(t *testing.T) {
 				s := newSnapshots(t, "overlayfs")
 				m := s.mount(false, nil)
 				if way != WayPlain {

@@ -119,7 +119,7 @@ func makeDirs(root string, rels ...string) ([]string, error) {
 func TestReachLayers(t *testing.T) {
 	for _, l := range layouts {
 		for _, way := range waysHere(t, WayDetached, WayPrivate, WayOptions) {
-			t.Run(l.name+"/"+way.String(), func(t *testing.T) {
+			t.Run(l.name+"/way="+way.String(), func(t *testing.T) {
 				p := newPreparer(t, way)
 				root, target := t.TempDir(), t.TempDir()
 				inNamespace(t, func() error { return checkLayout(t, p, l, root, target) })

@@ -92,7 +92,7 @@ func TestWaysAgree(t *testing.T) {
 				if way == WayPlain && strings.HasPrefix(c.name, "mapped") {
 					continue
 				}
-				t.Run(layout+"/"+c.name+"/"+way.String(), func(t *testing.T) {
+				t.Run(layout+"/"+c.name+"/way="+way.String(), func(t *testing.T) {
 					checkSame(t, way, newSnapshots(t, layout), c.view, c.options)
 				})
 			}

@@ -294,7 +294,11 @@ func TestAddWhileOthersSweep(t *testing.T) {
 			}
 		}
 	}()
-	for i := range 2000 {
+	rounds := 2000
+	if testing.Short() {
+		rounds = 100
+	}
+	for i := range rounds {
 		remove, err := d.Add(os.Getpid(), fd(f), f)
 		if err != nil {
 			t.Errorf("add %d: %v", i, err)

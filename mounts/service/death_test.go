@@ -135,7 +135,10 @@ func (l *load) once(t *testing.T, payload string) error {
 // TestKilledAtAnyMoment kills or stops the service 200 times while it is used:
 // no request fails, and nothing is left.
 func TestKilledAtAnyMoment(t *testing.T) {
-	const rounds = 200
+	rounds := 200
+	if testing.Short() {
+		rounds = 10
+	}
 	dir := filepath.Join(t.TempDir(), "service")
 	l := &load{workers: openWorkers(t, worker.Config{}), template: template(t)}
 	l.client = NewClient(ClientConfig{

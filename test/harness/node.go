@@ -49,8 +49,11 @@ type Options struct {
 type Node struct {
 	dir     string
 	bin     string
+	asked   Options // by the test: for who could use the node as well
 	options Options
 	client  atomic.Pointer[containerd.Client]
+	boots   int // of containerd
+	uses    int // by tests
 
 	daemon *exec.Cmd
 	exited chan struct{} // closed when daemon has been waited for
@@ -71,10 +74,11 @@ func Start(ctx context.Context, o Options) (_ *Node, retErr error) {
 	if retErr != nil {
 		return nil, retErr
 	}
+	asked := o
 	if o.LogLevel == "" {
 		o.LogLevel = os.Getenv("TANGO_TEST_LOG")
 	}
-	n := &Node{options: o, containers: make(map[string]*Container)}
+	n := &Node{asked: asked, options: o, containers: make(map[string]*Container)}
 	var err error
 	if n.bin, err = binDir(); err != nil {
 		return nil, err
@@ -166,6 +170,7 @@ func (n *Node) boot(ctx context.Context) error {
 		_ = cmd.Wait() // how it ended is in its log; that it ended is what counts here
 	}()
 	n.daemon, n.exited = cmd, exited
+	n.boots++
 	return n.connect(ctx)
 }
 

@@ -66,7 +66,8 @@ type Harness struct {
 	ctx context.Context
 }
 
-// New makes a node for a test and closes it at the test's end. The test fails
+// New makes a node for a test and closes it at the test's end, but for what
+// [ReuseVariable] says. The test fails
 // when it does not run as root, and when it leaves anything behind.
 func New(t testing.TB, o Options) *Harness {
 	t.Helper()
@@ -77,17 +78,25 @@ func New(t testing.TB, o Options) *Harness {
 		o.Runtime = Runtime(t)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
-	n, err := Start(ctx, o)
+	n, err := takeOrStart(ctx, o)
 	if err != nil {
 		cancel()
 		t.Fatal(err)
 	}
+	n.uses++
 	h := &Harness{Node: n, t: t, ctx: n.Context(ctx)}
 	t.Cleanup(func() {
 		defer cancel()
 		h.finish()
 	})
 	return h
+}
+
+func takeOrStart(ctx context.Context, o Options) (*Node, error) {
+	if n := takeIdle(o); n != nil {
+		return n, nil
+	}
+	return Start(ctx, o)
 }
 
 // In returns the harness for a subtest, whose failures are then its own.
@@ -117,6 +126,9 @@ func (h *Harness) finish() {
 			unregister(h.Node)
 			return
 		}
+	} else if kept, err := h.keepIdle(); kept || err != nil {
+		h.must(err)
+		return
 	}
 	if err := h.Close(); err != nil {
 		h.t.Errorf("cannot take the node away: %v", err)

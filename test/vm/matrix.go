@@ -104,20 +104,23 @@ func (m machine) choose(tests []job.Test, more []string) []job.Test {
 			t.Args = append(t.Args, "-test.run="+m.Run)
 		}
 		t.Args = append(t.Args, more...)
-		t.Env = append(slices.Clone(t.Env), paceOfTests()...)
+		if !kvm() {
+			t.Args = append(t.Args, "-test.short")
+			t.Env = append(slices.Clone(t.Env), paceOfTests()...)
+		}
 		chosen = append(chosen, t)
 	}
 	return chosen
 }
 
-// paceOfTests tells tests to be patient where CPUs are emulated, and Go to use no
-// more of them at once than the host has: one that spins there takes the core from
-// one that works.
+// paceOfTests tells tests to be patient and to share containerds where CPUs are
+// emulated, and Go to use no more of them at once than the host has: one that
+// spins there takes the core from one that works.
 func paceOfTests() []string {
-	if kvm() {
-		return nil
+	return []string{
+		"TANGO_TEST_PATIENCE=4", "TANGO_TEST_REUSE=1",
+		fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU()),
 	}
-	return []string{"TANGO_TEST_PATIENCE=4", fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU())}
 }
 
 // runs says whether a machine runs a group.
