@@ -53,9 +53,9 @@ func parseFlags() options {
 	flag.StringVar(&o.ref, "ref", "../bin/tools", "directory with containerd, containerd-shim-runc-v2 and runc; what is not there is built")
 	flag.StringVar(&o.tools, "tools", "tools", "directory of the module that pins containerd and runc")
 	flag.StringVar(&o.suite, "suite", "conformance/suite", "directory of the module that pins the suite")
-	flag.StringVar(&o.out, "out", "../.cache/conformance", "directory for the logs and a fetched criu")
+	flag.StringVar(&o.out, "out", "../.cache/conformance", "directory for the logs")
 	flag.StringVar(&o.busybox, "busybox", "/bin/busybox", "a static busybox, for the images")
-	flag.StringVar(&o.criu, "criu", "auto", "directory with a criu to use; \"system\" for the installed one; \"auto\" gets a newer one if that doesn't work on this kernel")
+	flag.StringVar(&o.criu, "criu", "auto", "directory with a criu to use; \"system\" for the installed one; \"auto\" gets a newer one, beside the shim, if that doesn't work on this kernel")
 	flag.IntVar(&o.parallel, "parallel", defaultParallel, "number of tests at once")
 	flag.BoolVar(&o.keep, "keep", false, "keep the work directory")
 	flag.BoolVar(&o.list, "list", false, "print the chosen tests and end")
@@ -164,7 +164,7 @@ func (o options) criuDir(ctx context.Context, b builder) (string, error) {
 	case "system":
 		return "", nil
 	case "auto":
-		dir, err := findCriu(ctx, filepath.Join(filepath.Dir(o.suite), "debian-criu"), filepath.Join(o.out, "criu"), b.log)
+		dir, err := findCriu(ctx, filepath.Join(filepath.Dir(o.suite), "debian-criu"), filepath.Join(filepath.Dir(o.shim), "criu"), b.log)
 		if err != nil {
 			fmt.Println("the checkpoint tests can't pass:", err)
 		}

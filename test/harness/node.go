@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -118,6 +119,16 @@ func (n *Node) Context(ctx context.Context) context.Context {
 // DaemonPID returns the process id of containerd.
 func (n *Node) DaemonPID() int { return n.daemon.Process.Pid }
 
+// Criu returns the path of the criu that the node's shims run: the one that
+// `make deps` fetched where the system's does not know the kernel, or else the system's.
+func (n *Node) Criu() (string, error) {
+	fetched := filepath.Join(n.bin, "criu", "criu")
+	if _, err := os.Stat(fetched); err == nil {
+		return fetched, nil
+	}
+	return exec.LookPath("criu")
+}
+
 // Tool returns the path of a program from bin/ or bin/tools/.
 func (n *Node) Tool(name string) (string, error) { return tool(n.bin, name) }
 
@@ -184,7 +195,7 @@ func (n *Node) program() (string, error) {
 
 func (n *Node) environ() []string {
 	return []string{
-		"PATH=" + n.bin + ":" + filepath.Join(n.bin, "tools") + ":" + systemPath,
+		"PATH=" + strings.Join([]string{n.bin, filepath.Join(n.bin, "tools"), filepath.Join(n.bin, "criu"), systemPath}, ":"),
 		"HOME=/root", "TMPDIR=" + n.path("tmp"), markerEnv + "=" + n.dir,
 		"TANGO_RUN_DIR=" + n.path("run"),
 	}

@@ -14,13 +14,24 @@ import (
 	"tango/test/harness"
 )
 
+// needCriu skips a test where no criu works.
+func needCriu(t *testing.T, h *harness.Harness) {
+	t.Helper()
+	program, err := h.Criu()
+	var out []byte
+	if err == nil {
+		out, err = exec.Command(program, "check").CombinedOutput()
+	}
+	if err != nil {
+		t.Skipf("THE PREMISE IS MISSING: criu does not work here, so checkpoint and restore are NOT tested: %v\n%s", err, out)
+	}
+}
+
 // TestCheckpoint stops a counting container into an image and restores it: it
 // must go on counting where it was.
 func TestCheckpoint(t *testing.T) {
-	if out, err := exec.Command("criu", "check").CombinedOutput(); err != nil {
-		t.Skipf("THE PREMISE IS MISSING: criu does not work here, so checkpoint and restore are NOT tested: %v\n%s", err, out)
-	}
 	h := newNode(t)
+	needCriu(t, h)
 	image := filepath.Join(h.Dir(), "checkpoint")
 	c := h.Run(harness.Spec{IO: nullIO, Args: sh("i=0; while :; do i=$((i+1)); echo $i > /count; sleep 0.02; done")})
 	count := func() int {
