@@ -7,6 +7,7 @@ import (
 	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -59,6 +60,9 @@ func createRequest(ctx context.Context, r *taskapi.CreateTaskRequest) (container
 		return container.CreateRequest{}, err
 	}
 	opts, err := options.Parse(r.Options)
+	if err != nil {
+		err = errdefs.ErrInvalidArgument.WithMessage(err.Error())
+	}
 	return container.CreateRequest{
 		ID:               r.ID,
 		Namespace:        ns,

@@ -105,7 +105,7 @@ func TestCreateFails(t *testing.T) {
 		words   string
 	}{
 		"no bundle": {&taskapi.CreateTaskRequest{Bundle: t.TempDir()}, errdefs.ErrUnknown, "config.json"},
-		"options":   {&taskapi.CreateTaskRequest{Bundle: bundle, Options: &anypb.Any{TypeUrl: "no.such.Options"}}, errdefs.ErrUnknown, "no.such.Options"},
+		"options":   {&taskapi.CreateTaskRequest{Bundle: bundle, Options: &anypb.Any{TypeUrl: "no.such.Options"}}, errdefs.ErrInvalidArgument, "no.such.Options"},
 		"streams":   {&taskapi.CreateTaskRequest{Bundle: bundle, Stdout: "pigeon:///roof"}, errdefs.ErrUnknown, "pigeon"},
 	} {
 		t.Run(name, func(t *testing.T) {
