@@ -242,7 +242,8 @@ func (m *table) changed(t *testing.T) []string {
 }
 
 // TestManyLayers is containerd issue 12662: with 100 layers the options of the
-// root filesystem's mount were too long.
+// root filesystem's mount were too long. The stock shim starts these today: what it
+// does not start is in test/integration, TestOptionsPastAPage.
 func TestManyLayers(t *testing.T) {
 	h := harness.New(t, harness.Options{})
 	for _, userns := range []*harness.UserNS{nil, harness.NthUserNS(4)} {
@@ -287,7 +288,8 @@ func bundleRootfs(t *testing.T, h *harness.Harness, c *harness.Container) string
 
 // TestKilledShimLeavesImageDataAlone is containerd issues 10704 and 12139: after
 // a shim was killed in the middle, id-mapped mounts of layers were left on the
-// host, and cleaning up their mount points deleted the image's files.
+// host, and cleaning up their mount points deleted the image's files. What the stock
+// shim leaves is counted in test/integration, TestKilledWhileRootIsMade.
 func TestKilledShimLeavesImageDataAlone(t *testing.T) {
 	h := harness.New(t, harness.Options{})
 	image := h.Image(50)
