@@ -43,9 +43,8 @@ func TestScheduler(t *testing.T) {
 			h := h.In(t)
 			spec := harness.Spec{Args: policyField, OCI: edit(func(s *oci.Spec) { s.Process.Scheduler = &test.scheduler })}
 			if test.scheduler.Priority > 0 && realtimeInGroups() {
-				t.Log("this kernel wants a group's real-time runtime, so the refusal is tested")
 				sameRefusal(t, h, spec, "error setting scheduler")
-				return
+				return // TestRealtimeInGroups goes on
 			}
 			if got := runToEnd(t, h, spec); !strings.HasPrefix(got, test.want) {
 				t.Errorf("a container has %q, want %q", got, test.want)
@@ -56,6 +55,39 @@ func TestScheduler(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRealtimeInGroups gives the container's cgroup real-time runtime, where groups
+// must have it, and wants SCHED_FIFO and SCHED_RR allowed then.
+func TestRealtimeInGroups(t *testing.T) {
+	if !realtimeInGroups() {
+		t.Skip("groups need no real-time runtime here: TestScheduler tests these policies")
+	}
+	h := newNode(t)
+	parent := "/sys/fs/cgroup/cpu" + h.CgroupParent()
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, parent+"/cpu.rt_runtime_us", "20000")
+	runtime, period := int64(10000), uint64(1000000)
+	realtime := func(scheduler specs.Scheduler) []oci.SpecOpts {
+		return edit(func(s *oci.Spec) {
+			s.Process.Scheduler = &scheduler
+			s.Linux.Resources.CPU = &specs.LinuxCPU{RealtimeRuntime: &runtime, RealtimePeriod: &period}
+		})
+	}
+	fifo, rr := specs.Scheduler{Policy: specs.SchedFIFO, Priority: 7}, specs.Scheduler{Policy: specs.SchedRR, Priority: 9}
+	c := h.Run(harness.Spec{Args: sh(`awk '{print $41, $40}' /proc/self/stat; exec sleep 1000`), OCI: realtime(fifo)})
+	h.Eventually("it has looked", func() bool { return c.Stdout.String() != "" })
+	if got := c.Stdout.String(); got != "1 7\n" {
+		t.Errorf("a container has %q, want policy 1, priority 7", got)
+	}
+	e := h.Exec(c, harness.ExecSpec{Args: policyField, Change: func(p *specs.Process) { p.Scheduler = &rr }})
+	if code := h.Finish(e); code != 0 || !strings.HasPrefix(e.Stdout.String(), "2 9 ") {
+		t.Errorf("a further process ended with %d and has %q %s, want policy 2, priority 9", code, e.Stdout, e.Stderr)
+	}
+	h.Delete(c)
+	h.CheckLeaks()
 }
 
 // TestIOPriority gives a container one, and a further process another.
