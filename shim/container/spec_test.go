@@ -68,6 +68,28 @@ func TestNewConfigNamesTheBundle(t *testing.T) {
 	}
 }
 
+// Labels are passed on as they are; what refuses them where SELinux is off comes
+// before (validateProcess) and after (the kernel, for mounts).
+func TestNewConfigHasTheLabels(t *testing.T) {
+	const process, files = "system_u:system_r:container_t:s0:c1", "system_u:object_r:container_file_t:s0:c1"
+	spec := plainSpec()
+	spec.Process.SelinuxLabel, spec.Linux.MountLabel = process, files
+	config, err := newConfig("id", t.TempDir(), spec, options.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.ProcessLabel != process || config.MountLabel != files {
+		t.Errorf("labels %q and %q, want %q and %q", config.ProcessLabel, config.MountLabel, process, files)
+	}
+	p, err := newProcess(spec.Process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Label != process {
+		t.Errorf("a further process gets label %q, want %q", p.Label, process)
+	}
+}
+
 func TestNewConfigHasTheOptions(t *testing.T) {
 	spec := plainSpec()
 	spec.Root.Path = "/some/where"
