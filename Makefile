@@ -19,6 +19,8 @@ REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -linkmode external -extldflags -static -X tango/shim/bootstrap.Version=$(VERSION) -X tango/shim/bootstrap.Revision=$(REVISION) \
 	-X tango/shim/operator.Version=$(VERSION) -X tango/shim/operator.Revision=$(REVISION)
 
+BUILDFLAGS = -trimpath -buildvcs=false -tags '$(TAGS)' -ldflags '$(LDFLAGS)'
+
 CONTAINERD := github.com/containerd/containerd/v2
 CONTAINERD_VERSION = $(shell cd test/tools && $(GO) list -m -f '{{.Version}}' $(CONTAINERD))
 
@@ -44,7 +46,8 @@ deps: ## install the system packages that are missing (Debian, as root), or name
 build: deps ## build containerd-shim-tango-v2 and tango into bin/
 	$(call say,building tango $(VERSION))
 	@mkdir -p $(BIN)
-	@$(GO) build -trimpath -buildvcs=false -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./shim/cmd/...
+	@$(GO) build $(BUILDFLAGS) -o shim/container/initexe/program/ ./shim/container/initexe/tango-init
+	@$(GO) build $(BUILDFLAGS) -o $(BIN)/ ./shim/cmd/...
 
 .PHONY: tools
 tools: $(TOOLS)/containerd $(TOOLS)/ctr $(TOOLS)/containerd-shim-runc-v2 $(TOOLS)/runc $(TOOLS)/tap $(TOOLS)/host-local ## build containerd, ctr, the stock shim, runc and pods' network plugins into bin/tools/

@@ -110,7 +110,7 @@ func (d *daemon) startProcess(socket *shimSocket) error {
 		Args:        d.role.Args,
 		Dir:         d.role.Dir,
 		Env:         d.role.Env,
-		ExtraFiles:  []*os.File{socket.file},
+		ExtraFiles:  d.inherited(socket.file),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if err := d.execute(cmd); err != nil {
@@ -121,6 +121,14 @@ func (d *daemon) startProcess(socket *shimSocket) error {
 		return err
 	}
 	return nil
+}
+
+// inherited are the daemon's descriptors from 3 on.
+func (d *daemon) inherited(socket *os.File) []*os.File {
+	if d.caller.warm == nil {
+		return []*os.File{socket}
+	}
+	return d.caller.warm.Inherited(socket)
 }
 
 // place puts the daemon's process where it belongs.

@@ -17,6 +17,7 @@ import (
 
 	"tango/mounts/pidref"
 	"tango/shim/container"
+	"tango/shim/container/initexe"
 	"tango/shim/options"
 	"tango/shim/task"
 )
@@ -33,6 +34,7 @@ const gcPercent = 40
 
 // prepareDaemon is what a daemon does before it must know whom it serves.
 func prepareDaemon() {
+	initexe.Keep()
 	debug.SetGCPercent(gcPercent)
 	nameProcess()
 }

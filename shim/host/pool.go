@@ -13,6 +13,8 @@ import (
 
 	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
+
+	"tango/shim/container/initexe"
 )
 
 const (
@@ -31,6 +33,8 @@ const (
 type Pool struct {
 	Config Config // of the service
 
+	init *os.File // what containers start from, for shims to inherit, or nil
+
 	mu     sync.Mutex // guards the following
 	ready  []*Warm
 	coming int
@@ -46,6 +50,10 @@ type Pool struct {
 // directory that the relay doesn't know never will.
 func newPool(ctx context.Context, c Config) *Pool {
 	p := &Pool{Config: c, want: 1, reaper: newReaper(ctx)}
+	var err error
+	if p.init, err = initexe.Open(); err != nil {
+		p.warn(err)
+	}
 	p.refill = time.AfterFunc(refillDelay, p.fill)
 	p.refill.Stop()
 	return p
@@ -122,7 +130,7 @@ func (p *Pool) start() (*Warm, error) {
 		Args:        append([]string{"containerd-shim-tango-v2", WarmAction}, p.Config.args()...),
 		Dir:         "/",
 		Env:         append(os.Environ(), Procs()),
-		ExtraFiles:  []*os.File{its},
+		ExtraFiles:  p.Inherited(its),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if err := p.reaper.start(cmd); err != nil {
@@ -142,6 +150,14 @@ func (p *Pool) start() (*Warm, error) {
 // Execute starts a process that nobody needs to wait for.
 func (p *Pool) Execute(cmd *exec.Cmd) error { return p.reaper.start(cmd) }
 
+// Inherited are a shim's descriptors from 3 on: its socket, and what initexe.FD says.
+func (p *Pool) Inherited(socket *os.File) []*os.File {
+	if p.init == nil {
+		return []*os.File{socket}
+	}
+	return []*os.File{socket, p.init}
+}
+
 // close lets go of those that nobody has taken: they end.
 func (p *Pool) close() {
 	p.mu.Lock()
@@ -152,6 +168,9 @@ func (p *Pool) close() {
 		w.Close()
 	}
 	p.ready = nil
+	if p.init != nil {
+		_ = p.init.Close()
+	}
 }
 
 // warn logs the first trouble of its kind, not every one.

@@ -1,0 +1,58 @@
+// Package initexe has containers start from a program that holds libcontainer's init
+// and nothing else, tango-init, which is embedded in the shim.
+//
+// libcontainer starts init, and every exec, by executing the running binary again.
+// For the shim that means to start up all of its packages for work that needs a
+// tenth of them: measured, 4.7 ms of CPU time instead of 2.6 ms. So a constructor in
+// C, which runs before libcontainer's own and before the Go runtime, goes on as the
+// program in a sealed memfd that the shim holds as the descriptor FD. A second exec
+// of a static binary costs 0.3 ms.
+//
+// Where there is no such descriptor (a shim that no host service has started), or no
+// program has been embedded, the shim's binary is init itself, as in runc.
+package initexe
+
+/*
+#include "initexe.h"
+*/
+import "C"
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/opencontainers/runc/libcontainer/exeseal"
+	"golang.org/x/sys/unix"
+)
+
+// FD is the descriptor by which a shim inherits the program: the one after the
+// socket that it is given.
+const FD = C.TANGO_INIT_FD
+
+//go:embed all:program
+var program embed.FS
+
+// Open returns the program as a sealed, executable memfd (CVE-2019-5736), which the
+// caller closes. The error is fs.ErrNotExist if none has been embedded.
+func Open() (*os.File, error) {
+	data, err := program.ReadFile("program/tango-init")
+	if err != nil {
+		return nil, fmt.Errorf("this shim was built without a program for containers to start from: %w", fs.ErrNotExist)
+	}
+	f, err := exeseal.CloneBinary(bytes.NewReader(data), int64(len(data)), C.TANGO_INIT_NAME, os.TempDir())
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a sealed copy of tango-init: %w", err)
+	}
+	return f, nil
+}
+
+// Keep has what this process inherited as FD, if it is the program, stay there and
+// be closed in whatever is executed. It is called before the first child is.
+func Keep() {
+	if seals, err := unix.FcntlInt(FD, unix.F_GET_SEALS, 0); err == nil && seals != 0 {
+		unix.CloseOnExec(FD)
+	}
+}
