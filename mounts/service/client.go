@@ -24,7 +24,8 @@ type ClientConfig struct {
 	// here; 2 s if 0.
 	Patience time.Duration
 	// Pause is for how long a service that did not answer in time is not asked
-	// again; 10 s if 0. After that one request tries it.
+	// again, by this process and all others of the host; 10 s if 0. After that one
+	// request of each tries it.
 	Pause time.Duration
 	// Workers returns the workers of this process, for when the service can't be
 	// used; nil has turns not taken then. It may be called often.
@@ -38,6 +39,7 @@ type ClientConfig struct {
 // needs no closing: a connection is open only while something is asked for.
 type Client struct {
 	config ClientConfig
+	mark   stallMark
 
 	mu    sync.Mutex
 	stats ClientStats // guarded by mu
@@ -66,7 +68,7 @@ func NewClient(c ClientConfig) *Client {
 	if c.Log == nil {
 		c.Log = func(string) {}
 	}
-	return &Client{config: c}
+	return &Client{config: c, mark: markIn(c.Dir)}
 }
 
 // Stats tells the present numbers.
@@ -222,7 +224,10 @@ func (c *Client) worthAsking() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.until.IsZero() {
-		return true
+		if c.until = c.mark.until(c.config.Pause); c.until.IsZero() {
+			return true
+		}
+		c.tell(errSkipped)
 	}
 	if time.Now().Before(c.until) {
 		c.stats.Skipped++
@@ -250,6 +255,9 @@ func (c *Client) note(err error) {
 	switch {
 	case err == nil:
 		c.stats.Served++
+		if !c.until.IsZero() {
+			c.mark.clear()
+		}
 		c.until = time.Time{}
 	case errors.As(err, &refused):
 		c.stats.Refused++
@@ -258,6 +266,7 @@ func (c *Client) note(err error) {
 	case errors.As(err, &slow) && slow.Timeout():
 		c.stats.Stalled++
 		c.until = time.Now().Add(c.config.Pause)
+		c.mark.set()
 	default:
 		c.stats.Unreachable++
 		c.until = time.Time{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -110,6 +111,41 @@ func TestStalled(t *testing.T) {
 	if log.with("can't be used") != 1 || log.with("answers again") != 1 || len(log.all) != 2 {
 		t.Errorf("logged %q", log.all)
 	}
+	r.stop()
+}
+
+// TestStalledForOthers: what one process has found out, the next need not.
+func TestStalledForOthers(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "service")
+	l, err := Listen(dir)
+	must(t, err)
+	defer l.Close()
+	done := 0
+	first := NewClient(ClientConfig{Dir: dir, Patience: 5 * time.Millisecond, Pause: patience})
+	_, err = first.Do(patient(t), Request{}, here(&done))
+	must(t, err)
+	log := &lines{}
+	next := NewClient(ClientConfig{Dir: dir, Patience: patience, Pause: patience, Log: log.add})
+	_, err = next.Do(patient(t), Request{}, here(&done))
+	must(t, err)
+	if done != 2 || first.Stats().Stalled != 1 || next.Stats() != (ClientStats{Skipped: 1}) || log.with("did not answer") != 1 {
+		t.Errorf("done %d times, counted %+v and %+v, logged %q", done, first.Stats(), next.Stats(), log.all)
+	}
+	for name, at := range map[string]time.Time{"long ago": time.Now().Add(-2 * patience), "in the future": time.Now().Add(time.Hour)} {
+		must(t, os.Chtimes(string(markIn(dir)), at, at))
+		if c := NewClient(ClientConfig{Dir: dir, Pause: patience}); !c.worthAsking() {
+			t.Errorf("a service that stalled %s is not asked", name)
+		}
+	}
+	first.mark.set()
+	r := &running{dir: dir, log: &lines{}, workers: openWorkers(t, worker.Config{})}
+	r.serveOn(t, l, Config{Workers: r.workers, Work: func(context.Context, Request) (Reply, error) { return Reply{}, nil }})
+	again := NewClient(ClientConfig{Dir: dir, Patience: patience, Pause: 10 * time.Millisecond})
+	eventually(t, "use of the service", func() bool {
+		_, err := again.Do(patient(t), Request{}, here(&done))
+		must(t, err)
+		return again.Stats().Served > 0
+	})
 	r.stop()
 }
 
