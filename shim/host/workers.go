@@ -31,13 +31,15 @@ func OpenWorkers() (*worker.Workers, error) {
 }
 
 // abreast is how many containers may be doing their mount work at once on a node:
-// as many as its CPUs can run, and one more for each that waits.
+// as many as its CPUs can run, but two, since one waits for grace periods now and
+// then. With less, CPUs were idle. With more, a burst took as long, and programs
+// that have no part in it waited longer for a CPU (docs/numa.md).
 func abreast(m *topology.Machine) int {
-	most := 1
+	most := 2
 	for _, n := range m.Nodes() {
 		most = max(most, n.CPUs.Len())
 	}
-	return 2 * most
+	return most
 }
 
 // runWorkers runs the mount workers, for all shims, and collects telemetry, until ctx

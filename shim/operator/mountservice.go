@@ -34,7 +34,7 @@ func mountServiceCommand(stderr io.Writer) *cli.Command {
 		Name: "mount-service", Usage: "build root filesystems for shims, and lend them the mount workers' turns", Description: mountServiceDescription,
 		Flags: []cli.Flag{
 			runDirFlag(),
-			&cli.IntFlag{Name: "abreast", Usage: "`NUMBER` of containers on a NUMA node that may mount at once; 0 is twice a node's CPUs"},
+			&cli.IntFlag{Name: "abreast", Usage: "`NUMBER` of containers on a NUMA node that may mount at once; 0 is a node's CPUs, at least 2"},
 		},
 		OnUsageError: usage,
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -54,7 +54,7 @@ func serveMounts(ctx context.Context, runDir string, abreast int, stderr io.Writ
 		return err
 	}
 	if abreast <= 0 {
-		abreast = 2 * mostCPUs(machine)
+		abreast = max(2, mostCPUs(machine))
 	}
 	workers, err := worker.Open(machine, worker.Config{Abreast: abreast})
 	if err != nil {
