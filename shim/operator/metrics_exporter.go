@@ -25,7 +25,8 @@ the metrics name pods' arms and failures, and there is no authentication.
   tango exporter --listen 127.0.0.1:9788
 
 With OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) in the
-environment, as containerd has it, operations are sent there as spans, too.
+environment, operations that belong to a trace are sent there as spans, too. Without,
+containerd's own settings hold, as the collector that it has started knows them.
 
 Exit codes: 0 when told to end; 1 failed; 2 usage.`
 
@@ -102,7 +103,7 @@ func serveMetrics(ctx context.Context, l net.Listener, runDir string, t *target)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	spans := make(chan error, 1)
-	go func() { spans <- t.follow(ctx, runDir) }()
+	go func() { spans <- sendSpans(ctx, runDir, t) }()
 	err := server.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil

@@ -32,12 +32,39 @@ const (
 	statusError = 2 // STATUS_CODE_ERROR
 )
 
-// follow sends operations that are part of a trace, until ctx ends. A nil target
-// sends nothing.
-func (t *target) follow(ctx context.Context, runDir string) error {
+// sendSpans sends operations that are part of a trace, until ctx ends: to where this
+// process's environment says, or, without a target, to where containerd sends its own.
+func sendSpans(ctx context.Context, runDir string, t *target) error {
+	if t == nil {
+		settings := containerdTracing(ctx, runDir)
+		var err error
+		if t, err = spanTarget(func(name string) string { return settings[name] }); err != nil {
+			fmt.Fprintf(os.Stderr, "tango: no spans are sent: containerd's settings: %v\n", err)
+		}
+	}
 	if t == nil {
 		return nil
 	}
+	return t.follow(ctx, runDir)
+}
+
+// containerdTracing asks the collector, once there is one, how containerd's tracing is
+// set up. When ctx ends it returns nothing.
+func containerdTracing(ctx context.Context, runDir string) map[string]string {
+	for {
+		if s, err := telemetry.Fetch(ctx, runDir); err == nil {
+			return s.Tracing
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(spanEvery):
+		}
+	}
+}
+
+// follow sends operations that are part of a trace, until ctx ends.
+func (t *target) follow(ctx context.Context, runDir string) error {
 	records := make(chan telemetry.Record, 10*spanBatch)
 	go t.run(ctx, records)
 	return telemetry.Follow(ctx, runDir, func(r telemetry.Record) bool {

@@ -260,16 +260,14 @@ func TestSpans(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL + "/", "OTEL_EXPORTER_OTLP_HEADERS": "api-key=k"}
-	target, err := spanTarget(func(key string) string { return env[key] })
-	if err != nil {
-		t.Fatal(err)
-	}
+	// The collector's environment is containerd's.
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL+"/")
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k")
 	runDir, sender := full(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	followed := make(chan error, 1)
-	go func() { followed <- target.follow(ctx, runDir) }()
+	go func() { followed <- sendSpans(ctx, runDir, nil) }()
 	// Until somebody follows, records pass by; so it is sent over and over.
 	var traces otlpTraces
 	soon(t, "a span arrives", func() bool {

@@ -37,6 +37,7 @@ func statsCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			s.Tracing = nil // may hold secrets, and people pass on what this prints
 			if c.Bool("json") {
 				return printJSON(c.Root().Writer, s)
 			}

@@ -90,6 +90,7 @@ func look(ctx context.Context, runDir string, before *Top) (*Top, error) {
 	t := &Top{Time: time.Now(), Ps: ps, Rates: map[string]float64{}}
 	s, err := telemetry.Fetch(ctx, runDir)
 	if err == nil {
+		s.Tracing = nil // may hold secrets
 		t.Stats = &s
 	} else if !errors.Is(err, telemetry.ErrNobody) {
 		return nil, err

@@ -30,6 +30,10 @@ type Snapshot struct {
 	Gauges     map[string]float64 `json:"gauges,omitempty"` // of the collecting process
 	Shims      []Shim             `json:"shims"`
 	Rollout    Rollout            `json:"rollout"`
+
+	// Tracing are the variables by which tracing is set up, of the collector's
+	// environment: containerd's. They may hold secrets.
+	Tracing map[string]string `json:"tracing,omitempty"`
 }
 
 // Operation counts operations that ended the same way.

@@ -105,7 +105,7 @@ func (t *tally) snapshot() Snapshot {
 	defer t.mu.Unlock()
 	t.sweepShims()
 	s := Snapshot{
-		Version: snapshotVersion, Pid: os.Getpid(),
+		Version: snapshotVersion, Pid: os.Getpid(), Tracing: tracingSettings(os.Environ()),
 		Records: t.records, Bad: t.bad, Dropped: t.dropped, Lost: t.lost,
 		Operations: []Operation{}, Phases: []PhaseTimes{}, Counts: []Count{}, Shims: []Shim{},
 	}
