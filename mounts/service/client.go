@@ -211,11 +211,20 @@ func (c *Client) ask(ctx context.Context, m *message) (*message, *net.UnixConn, 
 		return nil, nil, errSkipped
 	}
 	reply, conn, err := c.exchange(ctx, m)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && over(ctx) {
 		return nil, nil, err // says nothing about the service
 	}
 	c.note(err)
 	return reply, conn, err
+}
+
+// over tells whether the context has ended. At its deadline the connection may
+// know before the context does.
+func over(ctx context.Context) bool {
+	if until, has := ctx.Deadline(); has && !time.Now().Before(until) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 var errSkipped = errors.New("the mount service did not answer a moment ago")

@@ -149,6 +149,30 @@ func TestStalledForOthers(t *testing.T) {
 	r.stop()
 }
 
+// lateContext is over some time after its deadline, as on a busy machine.
+type lateContext struct {
+	context.Context
+	until time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.until, true }
+
+// TestDeadlineOfTheCaller: who has no time left gets his context's error, and the
+// service is not taken for a stalled one.
+func TestDeadlineOfTheCaller(t *testing.T) {
+	r := serve(t, Config{})
+	c := r.client()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	lease, err := c.Lease(lateContext{ctx, time.Now()}, worker.AnyNode, time.Hour)
+	if lease != nil || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, %v, want no lease and an exceeded deadline", lease, err)
+	}
+	if got := c.Stats(); got != (ClientStats{}) {
+		t.Errorf("counted %+v", got)
+	}
+}
+
 // TestRefused: what the service can't do is done here, and it is asked again.
 func TestRefused(t *testing.T) {
 	r := serve(t, Config{Work: func(context.Context, Request) (Reply, error) { return Reply{}, unix.EXDEV }})
