@@ -35,6 +35,7 @@ var groups = []group{
 	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Tags: tags, Timeout: testLimit, Short: true},
 	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: tags, Timeout: testLimit},
 	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: testLimit, Short: true, Few: fewTests},
+	{Name: "mountcost", Module: "test", Pattern: "./mountcost", Timeout: testLimit},
 }
 
 // binaries are copied from the repository's bin directory to one directory of the

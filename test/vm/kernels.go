@@ -26,6 +26,6 @@ var bootModules = []string{"virtio_pci", "virtio_blk", "virtio_console", "ext4",
 // requests.
 var moreModules = []string{
 	"erofs", "squashfs", "xfs", "btrfs", "isofs", "fuse", "loop",
-	"veth", "bridge", "dummy", "tun",
+	"veth", "bridge", "dummy", "tun", "xfrm_user",
 	"autofs4", "efivarfs", "nfnetlink", "nf_tables", "nft_compat", "nft_chain_nat", "xt_MASQUERADE", "xt_comment", "xt_addrtype", "ip_tables", "iptable_nat", "iptable_filter",
 }

@@ -15,6 +15,7 @@ type machine struct {
 	Why    string
 	Short  bool     // part of the subset that every commit runs
 	Groups []string // names of the test groups to run; nil is all
+	Less   []string // ends of packages' names that it leaves to others
 	Run    string   // the integration tests to run, for -test.run; "" is all
 	Append string   // more of the kernel's command line
 }
@@ -24,6 +25,10 @@ type machine struct {
 // run all the others as well, since an emulated containerd is slow.
 const coreTests = "^(TestLifeCycle|TestExecProcess|TestPauseResume|TestPids|TestLimits|TestUpdate|TestStats|TestOOM|TestBind|TestPropagationOut|TestUserNS|TestUserNSMounts|TestPod|TestSystemdCgroup|TestMemory.*|TestPressure|TestUnified.*|TestOnlyUnified|TestCPUsOfANode|TestAppArmor.*)$"
 
+// sameOnAll are packages that ask the kernel for nothing that differs: the oldest
+// and the newest run them.
+var sameOnAll = []string{"shim/operator", "shim/options", "shim/rollout", "shim/telemetry"}
+
 // nodeTests are those of what NUMA nodes are to a container.
 const nodeTests = "^(TestLifeCycle|TestLimits|TestMemory.*|TestCPUsOfANode)$"
 
@@ -32,9 +37,9 @@ const nodeTests = "^(TestLifeCycle|TestLimits|TestMemory.*|TestCPUsOfANode)$"
 func machines() []machine {
 	var all []machine
 	for i, k := range kernels {
-		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests}
+		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests, Less: sameOnAll}
 		if i == 0 || i == len(kernels)-1 {
-			m.Run, m.Short = "", true
+			m.Run, m.Less, m.Short = "", nil, true
 		}
 		all = append(all, m)
 	}
@@ -49,7 +54,7 @@ func plain(version string) job.Machine {
 // variants are the other kinds of machine. Each runs the groups that notice.
 func variants() []machine {
 	variant := func(version, name, why string, change func(*machine)) machine {
-		m := machine{Machine: plain(version), Why: why, Run: coreTests}
+		m := machine{Machine: plain(version), Why: why, Run: coreTests, Less: sameOnAll}
 		m.Name = version + "-" + name
 		change(&m)
 		return m

@@ -96,7 +96,7 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 func (m machine) choose(tests []job.Test, more []string) []job.Test {
 	var chosen []job.Test
 	for _, t := range tests {
-		if !m.runs(t.Group) {
+		if !m.runs(t.Group) || m.leaves(t.Package) {
 			continue
 		}
 		t.Args = slices.Clone(t.Args)
@@ -126,6 +126,11 @@ func paceOfTests() []string {
 // runs says whether a machine runs a group.
 func (m machine) runs(group string) bool {
 	return m.Groups == nil || slices.Contains(m.Groups, group)
+}
+
+// leaves says whether a machine leaves a package to others.
+func (m machine) leaves(pkg string) bool {
+	return slices.ContainsFunc(m.Less, func(end string) bool { return strings.HasSuffix(pkg, "/"+end) })
 }
 
 // runAll boots all guests, a few at once, and tells of each when it ends.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,6 +32,9 @@ func makePayload(ctx context.Context, root, dir string, chosen []group) (*payloa
 		}
 	}
 	if err := copyBinaries(root, filepath.Join(tree, "bin")); err != nil {
+		return nil, err
+	}
+	if err := copyRepository(root, filepath.Join(tree, "src")); err != nil {
 		return nil, err
 	}
 	program := filepath.Join(dir, "guest")
@@ -122,6 +126,22 @@ func copyBinaries(root, to string) error {
 		}
 	}
 	return nil
+}
+
+// readByTests are directories of the repository that tests hold the code against.
+var readByTests = []string{"docs", "deploy"}
+
+// copyRepository gives tests what they read of the repository, and the programs
+// where they look for them beside it.
+func copyRepository(root, to string) error {
+	for _, dir := range readByTests {
+		if err := os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(root, dir))); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		os.Symlink("../bin", filepath.Join(to, "bin")),
+		os.Symlink(".", filepath.Join(to, "../bin/tools")))
 }
 
 func copyFile(from, to string) error {

@@ -29,6 +29,7 @@ type guest struct {
 	tests   []job.Test
 	dir     string // empty, for this guest alone
 	limit   time.Duration
+	cpu     time.Duration // what QEMU has used, after boot
 }
 
 func (g *guest) console() string   { return filepath.Join(g.dir, "console") }
@@ -50,6 +51,9 @@ func (g *guest) boot(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() { defer close(watched); g.watch(ctx, cancel) }()
 	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState != nil {
+		g.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
 	cause := context.Cause(ctx)
 	cancel(nil)
 	<-watched
@@ -112,6 +116,9 @@ func (g *guest) arguments() []string {
 func (g *guest) commandLine() string {
 	words := []string{"console=ttyS0", "panic=-1", "oops=panic", "loglevel=5", "mitigations=off", "no_timer_check", "psi=1"}
 	words = append(words, quietClocks...)
+	if !kvm() {
+		words = append(words, emulatedClocks...)
+	}
 	if g.Systemd {
 		words = append(words, "audit=0", "systemd.show_status=false")
 		for _, unit := range maskedUnits {
@@ -124,6 +131,11 @@ func (g *guest) commandLine() string {
 // quietClocks turn off the kernel's watches over its own CPUs: one that the host
 // doesn't run is late, not stuck.
 var quietClocks = []string{"nosoftlockup", "nowatchdog", "rcupdate.rcu_cpu_stall_suppress=1", "workqueue.watchdog_thresh=0"}
+
+// emulatedClocks have the kernel trust the TSC, which QEMU derives from the host's,
+// one for all CPUs: by itself it takes several sockets for a reason not to, and
+// reads the HPET instead, one CPU at a time, with a system call each.
+var emulatedClocks = []string{"tsc=reliable"}
 
 // maskedUnits are those that a guest spends time on and no test needs.
 var maskedUnits = []string{

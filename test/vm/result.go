@@ -21,6 +21,7 @@ type result struct {
 	Release string            // of the kernel that booted
 	Boot    float64           // seconds from the kernel's start to the first event
 	Seconds float64           // the guest's whole life
+	CPU     float64           // seconds of the host's processors
 	Groups  map[string]*tally // by group name
 	Claims  map[string]bool   `json:",omitempty"` // whether the kernel has it, by TestClaims' subtests
 	Checks  []string          // in which the machine is not what its row says
@@ -60,18 +61,19 @@ func (r result) line() string {
 	if r.failed() {
 		verdict = "FAILED"
 	}
-	return fmt.Sprintf("%-16s %-6s kernel %s, up in %.1f s, %.0f s in all %s", r.Machine, verdict, r.Release, r.Boot, r.Seconds, r.Problem)
+	return fmt.Sprintf("%-16s %-6s kernel %s, up in %.1f s, %.0f s in all, %.0f s of CPU %s", r.Machine, verdict, r.Release, r.Boot, r.Seconds, r.CPU, r.Problem)
 }
 
 // readResult turns a guest's events into its result.
 func readResult(ctx context.Context, g *guest, err error, took time.Duration) result {
-	r := result{Machine: g.Name, Seconds: took.Seconds(), Groups: map[string]*tally{}}
+	r := result{Machine: g.Name, Seconds: took.Seconds(), CPU: g.cpu.Seconds(), Groups: map[string]*tally{}}
 	for pkg, output := range g.payload.broken {
 		if name := g.payload.group[pkg]; g.runs(name) {
 			r.tally(name).fail(pkg+": cannot be built", output)
 		}
 	}
 	done := r.readEvents(ctx, g)
+	r.demandTests(g.Machine)
 	switch {
 	case err != nil:
 		r.Problem = err.Error()

@@ -33,6 +33,7 @@ func conclude(w io.Writer, o options, p *payload, chosen []group, results []resu
 	printTable(w, chosen, results)
 	printWays(w, results)
 	printClaims(w, results)
+	printSkips(w, results)
 	fmt.Fprintf(w, "%d guests, %d failed, %.0f s; consoles are in %s\n", len(results), bad, took.Seconds(), o.logs)
 	if o.json != "" {
 		text, err := json.MarshalIndent(report{time.Now().Add(-took), took.Seconds(), results}, "", "\t")
@@ -150,6 +151,9 @@ func (r result) way(name string) string {
 		if s := t.Ways[name]; s != nil {
 			sum.Pass, sum.Fail, sum.Skip = sum.Pass+s.Pass, sum.Fail+s.Fail, sum.Skip+s.Skip
 		}
+	}
+	if sum.Pass+sum.Fail+sum.Skip == 0 {
+		return "-"
 	}
 	return fmt.Sprintf("%d/%d/%d", sum.Pass, sum.Fail, sum.Skip)
 }

@@ -98,6 +98,9 @@ func TestNamedTestsExist(t *testing.T) {
 	for _, list := range []string{coreTests, nodeTests, fewTests} {
 		names = append(names, strings.Split(strings.Trim(list, "^()$"), "|")...)
 	}
+	for _, d := range demands {
+		names = append(names, d.tests...)
+	}
 	for _, name := range names {
 		name, many := strings.CutSuffix(name, ".*")
 		if !many {
@@ -146,6 +149,15 @@ func TestResultCounts(t *testing.T) {
 	}
 	if got.Ways["new"].Pass != 1 || got.Ways["old"].Fail != 1 {
 		t.Errorf("ways are %+v, %+v", got.Ways["new"], got.Ways["old"])
+	}
+}
+
+func TestWhatAMachineIsThereForMayNotBeSkipped(t *testing.T) {
+	skips := map[string]*tally{"integration": {Skips: []string{"tango/test/integration TestPressure", "tango/test/integration TestMemoryNodes"}}}
+	r := result{Groups: skips}
+	r.demandTests(job.Machine{Cgroup: 2, Nodes: 2, EmptyNodes: 1})
+	if got := skips["integration"].Failures; len(got) != 1 || !strings.Contains(got[0].Test, "TestPressure") {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -95,11 +95,19 @@ func runTest(r *reporter, t job.Test, env []string) {
 	before := takeInventory()
 	r.send(job.Event{Kind: job.Start, Package: t.Package})
 	start := time.Now()
-	exit, err := runBinary(t, env, func(line string) {
-		r.send(job.Event{Kind: job.Output, Package: t.Package, Text: line})
+	say := func(line string) { r.send(job.Event{Kind: job.Output, Package: t.Package, Text: line}) }
+	w := newWatchdog(func() {
+		for _, line := range whereAll() {
+			say(line)
+		}
 	})
+	exit, err := runBinary(t, env, func(line string) {
+		w.line()
+		say(line)
+	})
+	w.stop()
 	if err != nil {
-		r.send(job.Event{Kind: job.Output, Package: t.Package, Text: "guest: " + err.Error()})
+		say("guest: " + err.Error())
 	}
 	r.send(job.Event{Kind: job.End, Package: t.Package, Exit: exit, Seconds: time.Since(start).Seconds()})
 	for _, what := range before.leaks() {
