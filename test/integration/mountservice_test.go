@@ -1,0 +1,134 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tango/mounts/service"
+	"tango/mounts/worker"
+	"tango/shim/telemetry"
+	"tango/test/harness"
+)
+
+// byService has the host's mount service build a container's root filesystem.
+func byService(t *testing.T, h *harness.Harness) *runtimeoptions.Options {
+	t.Helper()
+	if harness.Runtime(t) == harness.Stock {
+		t.Skip("THE PREMISE IS MISSING: the stock shim has no mount service")
+	}
+	return &runtimeoptions.Options{
+		ConfigBody: fmt.Appendf(nil, "Root = %q\nMountWork = \"service\"\n", filepath.Join(h.Dir(), "run/runtime")),
+	}
+}
+
+func mountService(h *harness.Harness) *service.Client {
+	return service.NewClient(service.ClientConfig{Dir: filepath.Join(h.Dir(), "run/mounts")})
+}
+
+// builtByService is how many roots the service that runs has built; 0 if none runs.
+func builtByService(ctx context.Context, h *harness.Harness) (n uint64) {
+	s, err := mountService(h).ServerStats(ctx)
+	if err != nil {
+		return 0
+	}
+	for _, node := range s.Workers.Nodes {
+		n += node.Built
+	}
+	return n
+}
+
+// TestMountService: roots that the service builds are what they would be otherwise,
+// with and without a user namespace, and with mounts of the host in them.
+func TestMountService(t *testing.T) {
+	h := newNode(t)
+	o := byService(t, h)
+	first := h.Run(harness.Spec{}) // whose shim starts the service
+	h.Eventually("a service", func() bool {
+		lease, err := mountService(h).Lease(h.Ctx(), worker.AnyNode, 0)
+		defer lease.Release()
+		return err == nil && lease.Served()
+	})
+	volume := hostDir(t, h, "volume")
+	for i, ns := range []*harness.UserNS{nil, harness.NthUserNS(7), harness.NthUserNS(7)} {
+		built := builtByService(h.Ctx(), h)
+		c := h.Run(harness.Spec{
+			Options: o, UserNS: ns, Image: h.Image(5),
+			OCI: withMounts(bind(volume, "/volume", "rbind", "rw"), specs.Mount{Type: "tmpfs", Source: "tmpfs", Destination: "/scratch"}),
+		})
+		if now := builtByService(h.Ctx(), h); now != built+1 {
+			t.Errorf("container %d: the service has built %d roots, had %d", i, now, built)
+		}
+		expectOutput(t, h, c, "0:0 written", sh("stat -c %u:%g /bin/sh | tr '\\n' ' '; echo written > /new && cat /new")...)
+		expectOutput(t, h, c, "seen", sh("echo seen > /scratch/file && cat /scratch/file && ls -d /volume >/dev/null")...)
+		h.Kill(c, syscall.SIGKILL)
+		h.Wait(c)
+		h.Delete(c)
+	}
+	h.Delete(first)
+	h.CheckLeaks()
+}
+
+// TestWithoutMountService: without it the shim does the same, and the metrics say so.
+func TestWithoutMountService(t *testing.T) {
+	h := newNode(t)
+	o := byService(t, h)
+	h.Delete(h.Run(harness.Spec{}))
+	h.Eventually("a service", func() bool { return builtByService(h.Ctx(), h) > 0 || runsByService(h, o) })
+	if err := os.Remove(service.SocketPath(filepath.Join(h.Dir(), "run/mounts"))); err != nil {
+		t.Fatal(err)
+	}
+	before := fallbacks(h)
+	c := h.Run(harness.Spec{Options: o, UserNS: harness.NthUserNS(7)})
+	expectOutput(t, h, c, "alive", "echo", "alive")
+	h.Eventually("the count of who had to do without", func() bool { return fallbacks(h) == before+1 })
+	if !killService(t, h) {
+		t.Error("the service ended by itself")
+	}
+	second := h.Run(harness.Spec{Options: o})
+	expectOutput(t, h, second, "alive", "echo", "alive")
+	h.Delete(c)
+	h.Delete(second)
+	h.CheckLeaks()
+}
+
+// runsByService runs a container, and tells whether a service has built its root.
+func runsByService(h *harness.Harness, o *runtimeoptions.Options) bool {
+	h.Delete(h.Run(harness.Spec{Options: o}))
+	return builtByService(h.Ctx(), h) > 0
+}
+
+// fallbacks is how many creates had to do without the service, as it was told.
+func fallbacks(h *harness.Harness) (n uint64) {
+	s, err := telemetry.Fetch(h.Ctx(), filepath.Join(h.Dir(), "run"))
+	if err != nil {
+		return 0
+	}
+	for _, c := range s.Counts {
+		if c.Name == "fallback.service" {
+			n += c.Count
+		}
+	}
+	return n
+}
+
+// killService kills the host service; false says that there is none.
+func killService(t *testing.T, h *harness.Harness) bool {
+	t.Helper()
+	all, err := h.Processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if harness.IsHostService(p) {
+			return syscall.Kill(p.PID, syscall.SIGKILL) == nil
+		}
+	}
+	return false
+}
