@@ -49,7 +49,7 @@ func newDaemon(inv *invocation, req request, c caller) (*daemon, error) {
 		args = append(args, "-debug")
 	}
 	env := slices.Concat(c.env, []string{
-		host.Procs(), "OTEL_SERVICE_NAME=containerd-shim-" + req.id,
+		host.Procs, "OTEL_SERVICE_NAME=containerd-shim-" + req.id,
 		runDirEnv + "=" + runDir, registryEnv + "=" + string(exe.Registry()),
 	})
 	return &daemon{

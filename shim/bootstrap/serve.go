@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 
 	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/fifo"
@@ -28,14 +27,10 @@ const ttrpcAddressEnv = "TTRPC_ADDRESS"
 // inheritedSocket is the descriptor that start hands to the daemon.
 const inheritedSocket = 3
 
-// gcPercent keeps a small daemon small: its heap is a few megabytes, so it is
-// cheaper to collect early than to keep garbage resident, times hundreds of pods.
-const gcPercent = 40
-
 // prepareDaemon is what a daemon does before it must know whom it serves.
 func prepareDaemon() {
 	initexe.Keep()
-	debug.SetGCPercent(gcPercent)
+	beFrugal()
 	nameProcess()
 }
 
@@ -71,7 +66,7 @@ func serve(ctx context.Context, inv *invocation, socket *os.File, prepared *cont
 	defer sharing.Executables.Drop(os.Getpid()) // start has listed this process
 	service := task.New(ctx, sharing, publisher, cancel)
 	guests := newAudience(ttrpc.UnixSocketRequireSameUser(), forsakenAfter, func() { _, _ = service.Shutdown(ctx, nil) })
-	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(guests))
+	server, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(guests), ttrpc.WithUnaryServerInterceptor(letGoWhenIdle()))
 	if err != nil {
 		return fmt.Errorf("cannot make the ttrpc server: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -129,7 +128,7 @@ func (p *Pool) start() (*Warm, error) {
 		Path:        "/proc/self/exe",
 		Args:        append([]string{"containerd-shim-tango-v2", WarmAction}, p.Config.args()...),
 		Dir:         "/",
-		Env:         append(os.Environ(), Procs()),
+		Env:         append(os.Environ(), Procs),
 		ExtraFiles:  p.Inherited(its),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
@@ -187,9 +186,9 @@ func (p *Pool) warnLocked(err error) {
 	p.warned = true
 }
 
-// Procs is the environment variable that bounds a shim's parallelism: containerd's
-// runc shim has 4, which is too many where there are fewer CPUs.
-func Procs() string { return fmt.Sprintf("GOMAXPROCS=%d", min(4, runtime.NumCPU())) }
+// Procs is the environment variable that bounds a shim's parallelism as long as it
+// has little to do: see bootstrap's beFrugal.
+const Procs = "GOMAXPROCS=1"
 
 func socketpair() (ours *net.UnixConn, its *os.File, _ error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
