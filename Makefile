@@ -43,11 +43,12 @@ deps: ## install the system packages that are missing (Debian, as root), or name
 	@test/deps.sh
 
 .PHONY: build
-build: deps ## build containerd-shim-tango-v2 and tango into bin/
+build: deps ## build containerd-shim-tango-v2, tango and tango-bench into bin/
 	$(call say,building tango $(VERSION))
 	@mkdir -p $(BIN)
 	@$(GO) build $(BUILDFLAGS) -o shim/container/initexe/program/ ./shim/container/initexe/tango-init
 	@$(GO) build $(BUILDFLAGS) -o $(BIN)/ ./shim/cmd/...
+	@cd test && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags 'netgo osusergo' -ldflags '-s -w' -o $(BIN)/tango-bench ./bench
 
 .PHONY: tools
 tools: $(TOOLS)/containerd $(TOOLS)/ctr $(TOOLS)/containerd-shim-runc-v2 $(TOOLS)/runc $(TOOLS)/tap $(TOOLS)/host-local ## build containerd, ctr, the stock shim, runc and pods' network plugins into bin/tools/

@@ -58,7 +58,7 @@ func command(where func() host, stdout, stderr io.Writer) *cli.Command {
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			doctorCommand(where), installCommand(where), uninstallCommand(where),
-			psCommand(), statsCommand(), topCommand(), abCommand(), traceCommand(), exporterCommand(), mountServiceCommand(stderr), versionCommand(),
+			psCommand(), statsCommand(), topCommand(), abCommand(), traceCommand(), benchCommand(where), exporterCommand(), mountServiceCommand(stderr), versionCommand(),
 			manCommand(),
 		},
 		Action:  unknownCommand,

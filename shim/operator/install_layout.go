@@ -150,13 +150,13 @@ func (i *installer) dropInFor(name string) dropIn {
 	return d
 }
 
-// programs are the shim, which there must be, and this command.
+// programs are the shim, which there must be, this command, and what measures.
 func (i *installer) programs() ([]wanted, error) {
 	if i.inPlace {
 		return nil, nil
 	}
 	var files []wanted
-	for _, name := range []string{shimName, "tango"} {
+	for _, name := range []string{shimName, "tango", benchName} {
 		content, err := readProgram(filepath.Join(i.from, name))
 		if name != shimName && errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -8,6 +8,9 @@
 //	go run ./bench -only 'start|exec'
 //	go run ./bench -quick
 //	go run ./bench -from results.json -plots pictures
+//	go run ./bench node -image docker.io/library/nginx:latest
+//
+// The last is what "tango bench" executes: it measures on the machine's own containerd.
 //
 // Everything happens beside one running pod of each side: what a host pays for
 // its first pod alone isn't measured.
@@ -22,6 +25,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == nodeMode {
+		program.Main("tango bench", func(ctx context.Context) error { return runOnNode(ctx, os.Args[2:]) })
+		return
+	}
 	program.Main("bench", func(ctx context.Context) error {
 		s, err := parseSettings(os.Args[1:])
 		if err == nil && s.from == "" {
@@ -30,13 +37,25 @@ func main() {
 		if err != nil {
 			return err
 		}
-		return run(ctx, s)
+		return run(ctx, s, measure)
 	})
 }
 
+// nodeMode is the first argument that has the program measure on the machine's own
+// containerd.
+const nodeMode = "node"
+
+func runOnNode(ctx context.Context, args []string) error {
+	t, s, err := parseNode(args)
+	if err != nil {
+		return err
+	}
+	return run(ctx, s, t.measure)
+}
+
 // run measures, or reads what was measured, and reports.
-func run(ctx context.Context, s settings) error {
-	r, err := results(ctx, s)
+func run(ctx context.Context, s settings, measure measuring) error {
+	r, err := results(ctx, s, measure)
 	if err != nil {
 		return err
 	}
@@ -52,7 +71,10 @@ func run(ctx context.Context, s settings) error {
 	return nil
 }
 
-func results(ctx context.Context, s settings) (*report, error) {
+// measuring makes a report.
+type measuring func(context.Context, settings) (*report, error)
+
+func results(ctx context.Context, s settings, measure measuring) (*report, error) {
 	if s.from != "" {
 		r := new(report)
 		return r, program.Load(s.from, r)

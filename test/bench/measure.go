@@ -17,6 +17,7 @@ import (
 // bench is a run of the benchmark.
 type bench struct {
 	settings
+	theirs   *theirs // on somebody else's containerd, else nil
 	node     *harness.Node
 	image    containerd.Image
 	sides    []sides.Side                    // those that take part
@@ -52,31 +53,32 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 	if b.image, err = b.node.Image(ctx, images.Config{Layers: b.layers}); err != nil {
 		return nil, err
 	}
-	return b.report, b.runParts(ctx, wanted)
+	return b.runParts(ctx, wanted, b.versions())
 }
 
 // runParts starts the resident pods, and runs the parts beside them.
-func (b *bench) runParts(ctx context.Context, wanted []part) (err error) {
+func (b *bench) runParts(ctx context.Context, wanted []part, versions [][]string) (_ *report, err error) {
 	if b.report, err = b.newReport(); err != nil {
-		return err
+		return nil, err
 	}
+	b.report.Versions = versions
 	for _, s := range b.sides {
 		spec := b.spec(s)
 		spec.ID = residentID(s)
 		spec.Annotations = map[string]string{sandboxAnnotation: spec.ID}
 		if b.resident[s], err = b.node.Run(ctx, spec); err != nil {
-			return fmt.Errorf("%s: %w", s, err)
+			return nil, fmt.Errorf("%s: %w", s, err)
 		}
 	}
 	began := time.Now()
 	for _, p := range wanted {
 		b.progress.begin()
 		if err := p.run(b, ctx); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	b.report.Seconds = time.Since(began).Seconds()
-	return nil
+	return b.report, nil
 }
 
 func residentID(s sides.Side) string { return "resident-" + s.String() }

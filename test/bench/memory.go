@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tango/test/harness"
 	"tango/test/sides"
 )
@@ -60,22 +62,14 @@ func (b *bench) memoryOf(ctx context.Context, s sides.Side) (usages []usage, ret
 
 // readMemory reads the memory of the shims that memoryOf has caused.
 func (b *bench) readMemory(s sides.Side) ([]usage, error) {
-	all, err := b.node.Processes()
-	if err != nil {
-		return nil, err
-	}
 	serving, err := b.node.Shims()
 	if err != nil {
 		return nil, err
 	}
 	shared := 0.0
-	for _, p := range all {
-		if s == sides.Tango && harness.IsService(p) {
-			u, err := memoryOfProcess(p.PID)
-			if err != nil {
-				return nil, err
-			}
-			shared += u.pss
+	if s == sides.Tango {
+		if shared, err = b.sharedMemory(); err != nil {
+			return nil, err
 		}
 	}
 	var usages []usage
@@ -94,6 +88,22 @@ func (b *bench) readMemory(s sides.Side) ([]usage, error) {
 		return nil, fmt.Errorf("found %d shims of %d pods", len(usages), b.pods)
 	}
 	return usages, nil
+}
+
+// sharedMemory is what the processes use that serve all shims of the host, in MiB.
+func (b *bench) sharedMemory() (pss float64, _ error) {
+	services, err := b.node.Services()
+	for _, p := range services {
+		u, err := memoryOfProcess(p.PID)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // has become a pod's shim, or has ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		pss += u.pss
+	}
+	return pss, err
 }
 
 // memoryOfProcess reads smaps_rollup, which counts in KiB.

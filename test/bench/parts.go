@@ -32,9 +32,21 @@ var privateParts = []part{
 	{"restart", (*bench).daemonRestarts},
 }
 
-func partNames() []string {
+// nodeParts are those of somebody else's containerd: nothing that touches more than
+// containers of their own.
+var nodeParts = []part{
+	{"start", (*bench).starts},
+	{"pod", (*bench).podMembers},
+	{"exec", (*bench).execs},
+	{"concurrency", (*bench).burstsOverConcurrency},
+	{"burst", (*bench).allBursts},
+	{"running", (*bench).startsOverRunning},
+	{"memory", (*bench).memory},
+}
+
+func partNames(among []part) []string {
 	var names []string
-	for _, p := range privateParts {
+	for _, p := range among {
 		names = append(names, p.name)
 	}
 	return names
@@ -47,15 +59,13 @@ func (s settings) selected(among []part) ([]part, error) {
 		return nil, err
 	}
 	var found []part
-	var names []string
 	for _, p := range among {
-		names = append(names, p.name)
 		if s.only == "" || wanted.MatchString(p.name) {
 			found = append(found, p)
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("cannot find a part that matches %q: there are %v", s.only, names)
+		return nil, fmt.Errorf("cannot find a part that matches %q: there are %v", s.only, partNames(among))
 	}
 	return found, nil
 }

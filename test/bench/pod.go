@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/cio"
@@ -40,8 +41,8 @@ func (b *bench) execs(ctx context.Context) error {
 		return err
 	}
 	process := *full.Process
-	process.Args = []string{"/bin/true"}
-	title := "exec of true"
+	process.Args = b.exec
+	title := "exec of " + filepath.Base(b.exec[0])
 	columns, err := b.compare(ctx, b.sides, title, "ms", b.usual(), func(ctx context.Context, s sides.Side) ([]float64, error) {
 		took, err := b.execute(ctx, s, process)
 		return []float64{took}, err

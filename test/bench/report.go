@@ -54,8 +54,8 @@ func (b *bench) newReport() (*report, error) {
 		return nil, err
 	}
 	return &report{
-		Header: header, Versions: b.versions(),
-		Sizes: sizes{b.settings.rounds, b.warmup, b.layers, b.burst, b.concurrency, b.bursts, b.pods},
+		Header: header,
+		Sizes:  sizes{b.settings.rounds, b.warmup, b.layers, b.burst, b.concurrency, b.bursts, b.pods},
 	}, nil
 }
 

@@ -30,8 +30,9 @@ type settings struct {
 	curveBurst      int          // containers in a burst of that series
 	curveBursts     int          // rounds of those bursts
 
-	only  string // regular expression of the parts to run
-	crun  string // crun's program, or how to find it
+	exec  []string // what is executed in a running container
+	only  string   // regular expression of the parts to run
+	crun  string   // crun's program, or how to find it
 	quick bool
 
 	json, plots, from string
@@ -49,16 +50,17 @@ func parseSettings(args []string) (settings, error) {
 	s := settings{
 		overLayers: program.Ints{1, 10, 25, 50, 100}, overMounts: program.Ints{20, 1000, 2500, 5000},
 		overRunning: program.Ints{2, 50, 100, 200}, overConcurrency: program.Ints{1, 4, 16, 32},
+		rounds: 30, warmup: 3, layers: 50, burst: 100, concurrency: 16, bursts: 8, pods: 100, restarts: 8,
+		settle: 5 * time.Second, curveBurst: 32, curveBursts: 6, exec: []string{"/bin/true"},
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	s.sizes(fs)
 	s.series(fs)
-	fs.StringVar(&s.only, "only", "", "run only the parts that match this `regexp`: "+strings.Join(partNames(), " "))
+	s.common(fs, privateParts)
+	fs.IntVar(&s.restarts, "restarts", s.restarts, "measured restarts of containerd, of each side")
+	fs.Var(&s.overLayers, "over-layers", "`numbers` of layers of the series")
+	fs.Var(&s.overMounts, "over-mounts", "`numbers` of mounts on the host of the series")
 	fs.StringVar(&s.crun, "crun", crunAuto, "`program` to compare with, too: auto is crun if it is in PATH, none is without")
-	fs.BoolVar(&s.quick, "quick", false, "small numbers: shows within a minute or two that everything works, and concludes nothing")
-	fs.StringVar(&s.json, "json", "", "write all samples to this `file`")
-	fs.StringVar(&s.plots, "plots", "", "draw pictures (SVG and PNG) into this `directory`")
-	fs.StringVar(&s.from, "from", "", "measure nothing: read the samples from this `file` of an earlier run with -json")
 	if err := program.Parse(fs, args); err != nil {
 		return s, err
 	}
@@ -70,25 +72,32 @@ func parseSettings(args []string) (settings, error) {
 	return s, s.check()
 }
 
+// common are the flags of what to do and where to put it.
+func (s *settings) common(fs *flag.FlagSet, among []part) {
+	fs.StringVar(&s.only, "only", "", "run only the parts that match this `regexp`: "+strings.Join(partNames(among), " "))
+	fs.BoolVar(&s.quick, "quick", false, "small numbers: shows within a minute or two that everything works, and concludes nothing")
+	fs.StringVar(&s.json, "json", "", "write all samples to this `file`")
+	fs.StringVar(&s.plots, "plots", "", "draw pictures (SVG and PNG) into this `directory`")
+	fs.StringVar(&s.from, "from", "", "measure nothing: read the samples from this `file` of an earlier run with -json")
+}
+
+// sizes are the flags of how much is measured. The values are what s has already.
 func (s *settings) sizes(fs *flag.FlagSet) {
-	fs.IntVar(&s.rounds, "rounds", 30, "measured rounds of what runs one at a time")
-	fs.IntVar(&s.warmup, "warmup", 3, "rounds before those, not counted")
-	fs.IntVar(&s.layers, "layers", 50, "layers of the image")
-	fs.IntVar(&s.burst, "burst", 100, "containers in a burst")
-	fs.IntVar(&s.concurrency, "concurrency", 16, "how many of a burst start at once")
-	fs.IntVar(&s.bursts, "bursts", 8, "measured bursts of each side")
-	fs.IntVar(&s.pods, "pods", 100, "pods for the memory of the shims, and for containerd's restart")
-	fs.IntVar(&s.restarts, "restarts", 8, "measured restarts of containerd, of each side")
-	fs.DurationVar(&s.settle, "settle", 5*time.Second, "how long shims are left alone before their memory is read")
+	fs.IntVar(&s.rounds, "rounds", s.rounds, "measured rounds of what runs one at a time")
+	fs.IntVar(&s.warmup, "warmup", s.warmup, "rounds before those, not counted")
+	fs.IntVar(&s.layers, "layers", s.layers, "layers of the image that is made")
+	fs.IntVar(&s.burst, "burst", s.burst, "containers in a burst")
+	fs.IntVar(&s.concurrency, "concurrency", s.concurrency, "how many of a burst start at once")
+	fs.IntVar(&s.bursts, "bursts", s.bursts, "measured bursts of each side")
+	fs.IntVar(&s.pods, "pods", s.pods, "pods that run while memory is read (and containerd is restarted)")
+	fs.DurationVar(&s.settle, "settle", s.settle, "how long shims are left alone before their memory is read")
 }
 
 func (s *settings) series(fs *flag.FlagSet) {
-	fs.Var(&s.overLayers, "over-layers", "`numbers` of layers of the series")
-	fs.Var(&s.overMounts, "over-mounts", "`numbers` of mounts on the host of the series")
 	fs.Var(&s.overRunning, "over-running", "`numbers` of containers that run already, of the series; half of them are of each side")
 	fs.Var(&s.overConcurrency, "over-concurrency", "`numbers` of containers that start at once, of the series")
-	fs.IntVar(&s.curveBurst, "series-burst", 32, "containers in a burst of the series over concurrency")
-	fs.IntVar(&s.curveBursts, "series-bursts", 6, "measured bursts of each side, and number, in that series")
+	fs.IntVar(&s.curveBurst, "series-burst", s.curveBurst, "containers in a burst of the series over concurrency")
+	fs.IntVar(&s.curveBursts, "series-bursts", s.curveBursts, "measured bursts of each side, and number, in that series")
 }
 
 // quickSizes are those of a quick run.

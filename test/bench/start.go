@@ -30,7 +30,18 @@ func (b *bench) spec(s sides.Side) harness.Spec {
 		// crun before 1.9 takes no later version. The spec has nothing later.
 		spec.OCI = append(spec.OCI, harness.Edit(func(s *oci.Spec) { s.Version = "1.0.2" }))
 	}
+	if b.theirs != nil {
+		b.theirs.adapt(b.node, s, &spec)
+	}
 	return spec
+}
+
+// what names the usual container.
+func (b *bench) what() string {
+	if b.theirs != nil {
+		return b.theirs.what(b.layers)
+	}
+	return fmt.Sprintf("%d layers, user namespace", b.layers)
 }
 
 // life is how long the steps of a container took, in milliseconds.
@@ -83,7 +94,7 @@ func (b *bench) lives(ctx context.Context, among []sides.Side, title string, spe
 // starts measures the usual container: many layers, a user namespace, a pod of
 // its own.
 func (b *bench) starts(ctx context.Context) error {
-	title := fmt.Sprintf("create+start, %d layers, user namespace", b.layers)
+	title := "create+start, " + b.what()
 	columns, err := b.lives(ctx, b.sides, title, b.spec)
 	if err != nil {
 		return err

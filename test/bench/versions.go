@@ -1,11 +1,25 @@
 package main
 
 import (
+	"context"
 	"os/exec"
 	"strings"
 
 	"tango/test/sides"
 )
+
+// versionsOn returns what was compared on somebody else's containerd.
+func (b *bench) versionsOn(ctx context.Context) ([][]string, error) {
+	v, err := b.node.Client().Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	against := b.theirs.against
+	if b.theirs.binary != "" {
+		against += " with " + b.theirs.binary
+	}
+	return [][]string{{"containerd", v.Version}, {sides.Tango.String(), b.theirs.runtime}, {sides.Stock.String(), against}}, nil
+}
 
 // versions returns what the programs say of themselves: name and version.
 func (b *bench) versions() [][]string {

@@ -16,6 +16,14 @@ import (
 // the same in every hierarchy, with a leading slash.
 func (n *Node) CgroupParent() string { return "/" + filepath.Base(n.dir) }
 
+// cgroupPath is the cgroup of a container, as its spec names it.
+func (n *Node) cgroupPath(id string) string {
+	if n.lent != nil && n.lent.SystemdCgroup {
+		return "system.slice:" + filepath.Base(n.dir) + ":" + id
+	}
+	return n.CgroupParent() + "/" + id
+}
+
 // cgroupRoots returns where the cgroup hierarchies are mounted: one for cgroup
 // v2, one for each controller of v1.
 func cgroupRoots() ([]string, error) {

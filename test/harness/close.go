@@ -75,6 +75,7 @@ func (n *Node) Close() error {
 		if _, err := n.Settle(ctx); err != nil {
 			errs = append(errs, err)
 		}
+		errs = append(errs, n.leave(ctx))
 	}
 	errs = append(errs, n.Stop(), n.destroy())
 	return errors.Join(errs...)

@@ -50,7 +50,8 @@ type Options struct {
 type Node struct {
 	dir     string
 	bin     string
-	asked   Options // by the test: for who could use the node as well
+	asked   Options   // by the test: for who could use the node as well
+	lent    *Existing // the containerd, where it is somebody else's
 	options Options
 	client  atomic.Pointer[containerd.Client]
 	boots   int // of containerd
@@ -103,7 +104,12 @@ func Start(ctx context.Context, o Options) (_ *Node, retErr error) {
 func (n *Node) Dir() string { return n.dir }
 
 // Address returns the path of containerd's socket.
-func (n *Node) Address() string { return n.path("containerd.sock") }
+func (n *Node) Address() string {
+	if n.lent != nil {
+		return n.lent.Address
+	}
+	return n.path("containerd.sock")
+}
 
 // LogPath returns the path of the log of containerd and the shims.
 func (n *Node) LogPath() string { return n.path("containerd.log") }
@@ -113,7 +119,14 @@ func (n *Node) Client() *containerd.Client { return n.client.Load() }
 
 // Context returns ctx with the node's containerd namespace.
 func (n *Node) Context(ctx context.Context) context.Context {
-	return namespaces.WithNamespace(ctx, Namespace)
+	return namespaces.WithNamespace(ctx, n.namespace())
+}
+
+func (n *Node) namespace() string {
+	if n.lent != nil {
+		return n.lent.Namespace
+	}
+	return Namespace
 }
 
 // DaemonPID returns the process id of containerd.
@@ -136,6 +149,14 @@ func (n *Node) path(name string) string { return filepath.Join(n.dir, name) }
 
 // prepare fills the node's directory.
 func (n *Node) prepare() error {
+	if err := n.furnish(); err != nil {
+		return err
+	}
+	return os.WriteFile(n.path("config.toml"), []byte(n.config()), 0o600)
+}
+
+// furnish makes the directories of a node, and notes whose it is.
+func (n *Node) furnish() error {
 	by, err := owner()
 	if err != nil {
 		return err
@@ -149,10 +170,7 @@ func (n *Node) prepare() error {
 			return err
 		}
 	}
-	if err := os.WriteFile(n.path(ownerFile), []byte(by), 0o600); err != nil {
-		return err
-	}
-	return os.WriteFile(n.path("config.toml"), []byte(n.config()), 0o600)
+	return os.WriteFile(n.path(ownerFile), []byte(by), 0o600)
 }
 
 // boot executes containerd and connects to it.
@@ -206,7 +224,7 @@ func (n *Node) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
 	for {
-		client, err := containerd.New(n.Address(), containerd.WithDefaultNamespace(Namespace), containerd.WithTimeout(time.Second))
+		client, err := containerd.New(n.Address(), containerd.WithDefaultNamespace(n.namespace()), containerd.WithTimeout(time.Second))
 		if err == nil {
 			var ok bool
 			if ok, err = client.IsServing(ctx); ok {

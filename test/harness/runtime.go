@@ -16,8 +16,12 @@ const (
 var RuntimeNames = map[string]string{"runc": Stock, "tango": Tango}
 
 // RuntimeOptions are the options of a runtime that keep its state inside the
-// node's directory. Both runtimes take runc's.
+// node's directory, or where somebody else's containerd has it. Both runtimes take
+// runc's.
 func (n *Node) RuntimeOptions(runtime string) (*options.Options, error) {
+	if n.lent != nil {
+		return &options.Options{SystemdCgroup: n.lent.SystemdCgroup}, nil
+	}
 	o := &options.Options{Root: n.path("run/runtime")}
 	if runtime == Stock {
 		runc, err := tool(n.bin, "runc")
@@ -44,5 +48,8 @@ func ParseRuntime(name string) (string, error) {
 
 // OptionsWith are the stock runtime's options with another program instead of runc.
 func (n *Node) OptionsWith(program string) *options.Options {
+	if n.lent != nil {
+		return &options.Options{SystemdCgroup: n.lent.SystemdCgroup, BinaryName: program}
+	}
 	return &options.Options{Root: n.path("run/runtime"), BinaryName: program}
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"tango/test/images"
 )
@@ -20,7 +22,8 @@ type Spec struct {
 	Runtime     string                        // Stock or Tango; default: the node's
 	Image       containerd.Image              // default: the image of one layer
 	Snapshotter string                        // default: Snapshotter
-	Args        []string                      // default: sleep for ever
+	Args        []string                      // default: sleep for ever; KeepArgs: what the image or the base says
+	Base        *oci.Spec                     // instead of containerd's default spec and the image's settings
 	UserNS      *UserNS                       // default: no user namespace
 	OCI         []oci.SpecOpts                // applied last
 	Annotations map[string]string             // of the OCI spec
@@ -32,6 +35,9 @@ type Spec struct {
 	New         []containerd.NewContainerOpts // applied last
 	Task        []containerd.NewTaskOpts      // passed to NewTask
 }
+
+// KeepArgs, as Spec.Args, is the command that image or base name.
+var KeepArgs = []string{}
 
 // Idle is a command that sleeps for ever and ends at the first SIGTERM.
 var Idle = []string{"/bin/sh", "-c", "trap exit TERM; while :; do sleep 1000 & wait; done"}
@@ -67,10 +73,14 @@ func (n *Node) fill(ctx context.Context, s Spec) (Spec, error) {
 
 // ociOpts are the changes that make containerd's default spec the wanted one.
 func (n *Node) ociOpts(s Spec) []oci.SpecOpts {
-	opts := []oci.SpecOpts{
-		oci.WithDefaultSpec(), oci.WithImageConfig(s.Image), oci.WithProcessArgs(s.Args...),
-		oci.WithCgroup(n.CgroupParent() + "/" + s.ID),
+	opts := []oci.SpecOpts{oci.WithDefaultSpec(), oci.WithImageConfig(s.Image)}
+	if s.Base != nil {
+		opts = []oci.SpecOpts{withBase(s.Base)}
 	}
+	if len(s.Args) > 0 {
+		opts = append(opts, oci.WithProcessArgs(s.Args...))
+	}
+	opts = append(opts, oci.WithCgroup(n.cgroupPath(s.ID)))
 	if s.Terminal {
 		opts = append(opts, oci.WithTTY)
 	}
@@ -81,6 +91,22 @@ func (n *Node) ociOpts(s Spec) []oci.SpecOpts {
 		opts = append(opts, oci.WithAnnotations(s.Annotations))
 	}
 	return append(opts, s.OCI...)
+}
+
+// withBase makes the spec a copy of another, with the root where shims put it.
+func withBase(base *oci.Spec) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
+		data, err := json.Marshal(base)
+		if err != nil {
+			return fmt.Errorf("cannot copy the spec: %w", err)
+		}
+		*s = oci.Spec{}
+		if err := json.Unmarshal(data, s); err != nil {
+			return fmt.Errorf("cannot copy the spec: %w", err)
+		}
+		s.Root = &specs.Root{Path: "rootfs", Readonly: base.Root != nil && base.Root.Readonly}
+		return nil
+	}
 }
 
 // containerOpts are the options of the container's record in containerd.

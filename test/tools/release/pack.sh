@@ -18,7 +18,7 @@ tree=$out/$name
 
 rm -rf "$out"
 mkdir -p "$tree/completions" "$tree/systemd"
-install -m 0755 "$bin/tango" "$bin/containerd-shim-tango-v2" "$tree/"
+install -m 0755 "$bin/tango" "$bin/tango-bench" "$bin/containerd-shim-tango-v2" "$tree/"
 install -m 0644 "$top/LICENSE" "$top/README.md" "$tree/"
 cp -r "$top/deploy/containerd" "$top/deploy/kubernetes" "$tree/"
 cp -r "$top/docs" "$tree/docs"
@@ -32,7 +32,7 @@ done
 chmod -R u=rwX,go=rX "$tree"
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-"$top/bin/tools/sbom" "$tree/tango" "$tree/containerd-shim-tango-v2" >"$out/$name.cdx.json"
+"$top/bin/tools/sbom" "$tree/tango" "$tree/tango-bench" "$tree/containerd-shim-tango-v2" >"$out/$name.cdx.json"
 tar -C "$out" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
 	-cf - "$name" | gzip -9n >"$out/$name.tar.gz"
 
