@@ -21,6 +21,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"date":    func(t time.Time) string { return t.Format(timeLayout) },
 	"op":      func(name string) string { op, _, _ := strings.Cut(name, "."); return op },
 	"side":    side,
+	"count":   count,
 }).Parse(pageSource))
 
 // pageData is what the page shows.

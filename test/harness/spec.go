@@ -36,7 +36,7 @@ type Spec struct {
 	Task        []containerd.NewTaskOpts      // passed to NewTask
 }
 
-// KeepArgs, as Spec.Args, is the command that image or base name.
+// KeepArgs in Spec.Args stands for the command that image or base name.
 var KeepArgs = []string{}
 
 // Idle is a command that sleeps for ever and ends at the first SIGTERM.
