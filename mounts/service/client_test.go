@@ -6,11 +6,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/kernel"
 	"tango/mounts/worker"
 )
 
@@ -172,6 +175,44 @@ func TestDeadlineOfTheCaller(t *testing.T) {
 		t.Errorf("counted %+v", got)
 	}
 }
+
+// TestNoSockets: a process that may make no sockets, because of a seccomp filter,
+// does its work itself.
+func TestNoSockets(t *testing.T) {
+	r := serve(t, Config{Work: func(context.Context, Request) (Reply, error) { return Reply{}, nil }})
+	c := r.client()
+	done := 0
+	must(t, kernel.InNewThread(func() error {
+		if err := denySockets(); err != nil {
+			return err
+		}
+		_, err := c.Do(patient(t), Request{}, here(&done))
+		return err
+	}))
+	if got := c.Stats(); done != 1 || got != (ClientStats{Unreachable: 1}) {
+		t.Errorf("done %d times, counted %+v", done, got)
+	}
+}
+
+// denySockets has socket(2) fail with EPERM for the calling thread, for ever.
+func denySockets() error {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the call's number
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: seccompErrno | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: seccompAllow},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
+	runtime.KeepAlive(filter)
+	return err
+}
+
+// What a filter may answer, from linux/seccomp.h.
+const (
+	seccompErrno = 0x00050000
+	seccompAllow = 0x7fff0000
+)
 
 // TestRefused: what the service can't do is done here, and it is asked again.
 func TestRefused(t *testing.T) {
