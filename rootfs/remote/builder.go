@@ -146,6 +146,8 @@ type Stats struct {
 	Groups   int // shared mounts of layers' parents
 	Mappings int // user namespaces that owners are mapped with
 	Kept     int // builds whose shares are kept
+	// Ungrouped are the layers that no shared mount reached, since NewBuilder.
+	Ungrouped uint64
 }
 
 // Stats tells the present numbers.
@@ -156,6 +158,7 @@ func (b *Builder) Stats() (s Stats) {
 		one := p.Stats()
 		s.Groups += one.Groups
 		s.Mappings += one.Mappings
+		s.Ungrouped += one.Ungrouped
 	}
 	s.Kept = b.kept.count()
 	return s

@@ -2,19 +2,14 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/containerd/log"
 
-	"tango/mounts/kernel"
-	turns "tango/mounts/service"
 	"tango/mounts/topology"
 	"tango/mounts/worker"
-	"tango/rootfs/remote"
 	"tango/shim/telemetry"
 )
 
@@ -48,37 +43,17 @@ func abreast(m *topology.Machine) int {
 func runWorkers(ctx context.Context, runDir string) (wait func()) {
 	var running sync.WaitGroup
 	var sources []telemetry.Source
-	workers, err := OpenWorkers()
+	m, err := openMounts(runDir)
+	tell("no mount workers", err)
 	if err == nil {
-		sources = append(sources, telemetry.OfWorkers(workers.Stats))
+		sources = append(sources, telemetry.OfWorkers(m.workers.Stats), m.numbers)
 		running.Go(func() {
-			defer workers.Close()
-			tell("no turns are lent", lend(ctx, runDir, workers))
+			defer m.close()
+			tell("no root filesystems are built, and no turns lent", m.serve(ctx))
 		})
 	}
-	tell("no mount workers", err)
 	running.Go(func() { tell("no telemetry", telemetry.Serve(ctx, runDir, sources...)) })
 	return running.Wait
-}
-
-// lend has the workers build root filesystems, and lends their turns. While another
-// service does so, it waits for its end.
-func lend(ctx context.Context, runDir string, workers *worker.Workers) error {
-	l, err := turns.Listen(MountsDir(runDir))
-	for errors.Is(err, turns.ErrServed) {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(every):
-			l, err = turns.Listen(MountsDir(runDir))
-		}
-	}
-	if err != nil {
-		return err
-	}
-	features, err := kernel.DetectOnce(filepath.Join(runDir, "kernel"))
-	tell("some abilities of this kernel could not be found out", err)
-	return remote.Serve(ctx, l, remote.Config{Workers: workers, Features: features}, func(line string) { log.L.Info(line) })
 }
 
 func tell(what string, err error) {
