@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/schedcore"
 	"github.com/containerd/containerd/v2/pkg/sys"
 
+	"tango/mounts/fault"
 	"tango/shim/container/sealed"
 	"tango/shim/host"
 	"tango/shim/options"
@@ -40,6 +41,9 @@ type daemon struct {
 // binary, in a process group of its own, in the bundle.
 func newDaemon(inv *invocation, req request, c caller) (*daemon, error) {
 	runDir := req.runDir(c)
+	if err := fault.Point("bootstrap.sealed"); err != nil {
+		return nil, err
+	}
 	exe, err := c.executable(runDir)
 	if err != nil {
 		return nil, err
@@ -133,6 +137,9 @@ func (d *daemon) inherited(socket *os.File) []*os.File {
 
 // place puts the daemon's process where it belongs.
 func (d *daemon) place(pid int) error {
+	if err := fault.Point("bootstrap.register"); err != nil {
+		return err
+	}
 	if err := d.exe.Register(pid); err != nil {
 		return err
 	}

@@ -8,11 +8,13 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"tango/mounts/fault"
 	"tango/shim/container"
 )
 
 // remove cleans up after a shim that is gone and tells how its container ended.
 func remove(ctx context.Context, inv *invocation, c caller) error {
+	fault.Here("remove.begin")
 	bundle := c.dir
 	if inv.bundle != "" {
 		bundle = inv.bundle
@@ -30,6 +32,7 @@ func remove(ctx context.Context, inv *invocation, c caller) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the delete response: %w", err)
 	}
+	fault.Here("remove.reply")
 	_, err = c.stdout.Write(data)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/ttrpc"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/mounts/pidref"
 	"tango/shim/container"
 	"tango/shim/container/initexe"
@@ -44,6 +45,9 @@ func serve(ctx context.Context, inv *invocation, socket *os.File, prepared *cont
 	_ = os.Setenv("GOMAXPROCS", "1")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := fault.Point("serve.begin"); err != nil {
+		return err
+	}
 	if err := becomeSubreaper(); err != nil {
 		return err
 	}
@@ -56,6 +60,9 @@ func serve(ctx context.Context, inv *invocation, socket *os.File, prepared *cont
 	}
 	addresses := inv.addresses(ctx, ".") // now: at the end the bundle is gone
 	defer removeSockets(addresses)
+	if err := fault.Point("serve.publisher"); err != nil {
+		return err
+	}
 	publisher, err := shim.NewPublisher(os.Getenv(ttrpcAddressEnv))
 	if err != nil {
 		return fmt.Errorf("cannot connect to containerd's event service: %w", err)
@@ -85,6 +92,7 @@ func run(ctx context.Context, cancel func(), server *ttrpc.Server, l net.Listene
 	case <-ctx.Done():
 	}
 	_ = l.Close()
+	fault.Here("serve.end")
 	return service.Close()
 }
 

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 
+	"tango/mounts/fault"
 	"tango/shim/container"
 )
 
@@ -24,6 +25,9 @@ func start(ctx context.Context, inv *invocation, c caller) (retErr error) {
 	if err := req.rememberSocketDir(c.dir); err != nil {
 		return err
 	}
+	if err := fault.Point("bootstrap.listen"); err != nil {
+		return err
+	}
 	socket, served, err := listen(ctx, req, group, false)
 	if err != nil {
 		return err
@@ -43,11 +47,15 @@ func start(ctx context.Context, inv *invocation, c caller) (retErr error) {
 	if err != nil {
 		return err
 	}
+	if err := fault.Point("bootstrap.spawn"); err != nil {
+		return err
+	}
 	if err := d.spawn(socket); err != nil {
 		return err
 	}
 	if c.warm != nil {
 		socket.close() // the daemon has it
 	}
+	fault.Here("bootstrap.reply")
 	return req.reply(c.stdout, socket.address)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/shim/container/initexe"
 )
 
@@ -119,6 +120,9 @@ func (p *Pool) add() {
 }
 
 func (p *Pool) start() (*Warm, error) {
+	if err := fault.Point("warm.start"); err != nil {
+		return nil, err
+	}
 	ours, its, err := socketpair()
 	if err != nil {
 		return nil, err

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
+	"tango/mounts/fault"
 	"tango/shim/relay"
 )
 
@@ -18,6 +20,10 @@ type Handler func(ctx context.Context, r *relay.Request, warm *Pool) relay.Reply
 // maxRequests bounds the requests that are being answered: who comes then waits in
 // the socket's queue, and does its work itself should that take too long.
 const maxRequests = 256
+
+// requestTimeout is how long who has connected may take to ask. The relay sends at
+// once; who never does must not hold one of the places for good.
+const requestTimeout = 10 * time.Second
 
 // server answers relayed requests.
 type server struct {
@@ -81,6 +87,11 @@ func (s *server) run(ctx context.Context) {
 // answer deals with one connection. Whoever is not answered helps itself.
 func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
+	fault.Here("host.accept")
+	if err := conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
+		s.warm.warn(err)
+		return
+	}
 	r, err := relay.Receive(conn)
 	if err != nil {
 		s.warm.warn(err)
@@ -88,9 +99,12 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	}
 	defer r.Stdin.Close()
 	reply := relay.Reply{Status: relay.Declined}
+	// The answer takes as long as it takes; who asked gives up by himself.
+	_ = conn.SetDeadline(time.Time{})
 	if surroundedAlike(int(r.Peer.Pid)) {
 		reply = s.handle(ctx, r, s.warm)
 	}
+	fault.Here("host.answer")
 	if err := reply.Send(conn); err != nil {
 		s.warm.warn(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"tango/shim/relay"
 )
 
-// TestMain is a service, a warm shim that prints its role, or the tests.
+// TestMain is a service, a warm shim that prints its role, a stranger, or the tests.
 func TestMain(m *testing.M) {
 	var err error
 	switch {
@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 		err = Main(os.Args[2:], echo)
 	case len(os.Args) > 1 && os.Args[1] == WarmAction:
 		err = playRole()
+	case len(os.Args) > 1 && os.Args[1] == attackAction:
+		err = attack(os.Args[2])
 	default:
 		os.Exit(m.Run())
 	}

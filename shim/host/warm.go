@@ -10,6 +10,8 @@ import (
 
 	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
+
+	"tango/mounts/fault"
 )
 
 // WarmAction is the argument that makes the binary a warm shim.
@@ -70,6 +72,7 @@ func (w *Warm) Become(r Role, socket *os.File) error {
 	if _, _, err := w.conn.WriteMsgUnix(data, unix.UnixRights(int(socket.Fd())), nil); err != nil {
 		return fmt.Errorf("cannot tell a warm shim whom to serve: %w", err)
 	}
+	fault.Here("warm.handed")
 	return w.await(roleTimeout)
 }
 
