@@ -45,6 +45,13 @@ func serve(ctx context.Context, inv *invocation, socket *os.File, prepared *cont
 	_ = os.Setenv("GOMAXPROCS", "1")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// First, since whatever follows may fail, and containerd asks nobody to clean up
+	// after a shim that it has not reached.
+	listener, err := inv.listen(socket)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
 	if err := fault.Point("serve.begin"); err != nil {
 		return err
 	}
@@ -54,12 +61,6 @@ func serve(ctx context.Context, inv *invocation, socket *os.File, prepared *cont
 	if err := logToPipe(ctx); err != nil {
 		return err
 	}
-	listener, err := inv.listen(socket)
-	if err != nil {
-		return err
-	}
-	addresses := inv.addresses(ctx, ".") // now: at the end the bundle is gone
-	defer removeSockets(addresses)
 	if err := fault.Point("serve.publisher"); err != nil {
 		return err
 	}
@@ -132,6 +133,8 @@ func logToPipe(ctx context.Context) error {
 }
 
 // listen takes over the socket from start, or makes the one the flags name.
+// Closing it takes its path away, before it stops to answer: later, another shim may
+// have the path.
 func (inv *invocation) listen(f *os.File) (net.Listener, error) {
 	if inv.socket != "" {
 		return net.Listen("unix", inv.socket)
@@ -143,6 +146,9 @@ func (inv *invocation) listen(f *os.File) (net.Listener, error) {
 	l, err := net.FileListener(f)
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve on the inherited socket: %w", err)
+	}
+	if s, ok := l.(*net.UnixListener); ok {
+		s.SetUnlinkOnClose(true)
 	}
 	return l, nil
 }

@@ -80,12 +80,6 @@ func (inv *invocation) addresses(ctx context.Context, bundle string) []string {
 	return out
 }
 
-func removeSockets(addresses []string) {
-	for _, address := range addresses {
-		_ = shim.RemoveSocket(address)
-	}
-}
-
 // removeDeadSockets takes away what a shim that is gone left behind. Another
 // container of the pod may have one that lives: that one answers.
 func removeDeadSockets(addresses []string) {

@@ -43,6 +43,18 @@ func (c control) disarm() {
 // strike is a fault that has happened.
 type strike struct{ point, kind string }
 
+// killedBefore tells whether a shim was killed that containerd had not reached yet.
+func (c control) killedBefore() bool {
+	for name := range c.names("fired") {
+		_, at, _ := strings.Cut(name, "-")
+		what, _ := os.ReadFile(filepath.Join(string(c), "fired", name))
+		if strings.HasPrefix(string(what), kill) && (at == "serve.begin" || at == "serve.publisher") {
+			return true
+		}
+	}
+	return false
+}
+
 // collect returns what has happened since it was last asked.
 func (c control) collect() (all []strike) {
 	for name := range c.names("fired") {

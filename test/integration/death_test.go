@@ -96,7 +96,8 @@ func endWhileDown(h *harness.Harness, pid int) error {
 // containerd takes its shim away when it is back, and all must be gone then.
 func TestExitWhileContainerdIsDown(t *testing.T) {
 	h := newNode(t)
-	c := h.Run(harness.Spec{})
+	c := h.Run(harness.Spec{Args: sh("trap exit TERM; echo ready; while :; do sleep 0.05; done")})
+	h.Eventually("the trap is set", func() bool { return c.Stdout.String() == "ready\n" }) // without, SIGTERM is nothing to process 1
 	reboot(t, h, func(h *harness.Harness) error { return endWhileDown(h, int(c.Task.Pid())) })
 	forget(t, h, c)
 	h.CheckLeaks()

@@ -145,8 +145,14 @@ func TestMemoryPolicy(t *testing.T) {
 		t.Run(test.want, func(t *testing.T) {
 			h := h.In(t)
 			c := h.Run(harness.Spec{OCI: edit(func(s *oci.Spec) { s.Linux.MemoryPolicy = &test.policy })})
-			policy := sh("grep heap /proc/1/numa_maps | cut -d' ' -f2")
-			expectOutput(t, h, c, test.want, policy...)
+			var got string
+			h.Eventually("the first process has a heap", func() bool { // it may not be the shell yet
+				got = trimmed(h, c, sh("grep heap /proc/1/numa_maps | cut -d' ' -f2")...)
+				return got != ""
+			})
+			if got != test.want {
+				t.Errorf("policy %q, want %q", got, test.want)
+			}
 			h.Delete(c)
 		})
 	}
