@@ -12,7 +12,9 @@ type Config struct {
 	// BatchTime is after which time a worker lets others have the turn, even if
 	// its batch is not done; 2 ms if 0. One job always runs to its end.
 	BatchTime time.Duration
-	// InARow is how many turns a node gets while another node waits; 4 if 0.
+	// InARow is how many turns a node gets while another node waits; if 0, 4, or
+	// Abreast if that is more: with less, fewer than that would ever be let in at
+	// once while nodes take turns.
 	InARow int
 	// Abreast is how many holders of one node may have the turn at the same
 	// time, its worker and leases together; 0 for any number.
@@ -33,7 +35,7 @@ func (c Config) withDefaults() Config {
 		c.BatchTime = 2 * time.Millisecond
 	}
 	if c.InARow <= 0 {
-		c.InARow = 4
+		c.InARow = max(4, c.Abreast)
 	}
 	return c
 }

@@ -223,3 +223,13 @@ func TestThreads(t *testing.T) {
 		eventually(t, "end of a thread", func() bool { return unix.Tgkill(unix.Getpid(), tid, 0) != nil })
 	}
 }
+
+// TestInARow: without a word about it, as many are let in while another node waits
+// as may hold the turn at once, and at least 4.
+func TestInARow(t *testing.T) {
+	for abreast, want := range map[int]int{0: 4, 2: 4, 16: 16} {
+		if got := (Config{Abreast: abreast}).withDefaults().InARow; got != want {
+			t.Errorf("%d abreast: %d in a row, want %d", abreast, got, want)
+		}
+	}
+}
