@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -72,6 +74,45 @@ func TestMountService(t *testing.T) {
 		h.Delete(c)
 	}
 	h.Delete(first)
+	h.CheckLeaks()
+}
+
+// TestSupervisedMountService: `tango mount-service` builds in the host service's place,
+// and when it ends the host service takes over.
+func TestSupervisedMountService(t *testing.T) {
+	h := newNode(t)
+	o := byService(t, h)
+	tango, err := h.Tool("tango")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(tango, "mount-service", "--run-dir", filepath.Join(h.Dir(), "run"))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Error("the supervised service: ", err)
+		}
+	})
+	defer end()
+	h.Eventually("the supervised service", func() bool {
+		_, err := mountService(h).ServerStats(h.Ctx())
+		return err == nil
+	})
+	c := h.Run(harness.Spec{Options: o, UserNS: harness.NthUserNS(7)})
+	expectOutput(t, h, c, "alive", "echo", "alive")
+	if n := builtByService(h.Ctx(), h); n != 1 {
+		t.Errorf("the supervised service has built %d roots, want 1", n)
+	}
+	end()
+	h.Eventually("the host service in its place", func() bool {
+		_, err := mountService(h).ServerStats(h.Ctx())
+		return err == nil
+	})
+	h.Delete(c)
 	h.CheckLeaks()
 }
 
