@@ -117,7 +117,7 @@ func (g *guest) commandLine() string {
 	words := []string{"console=ttyS0", "panic=-1", "oops=panic", "loglevel=5", "mitigations=off", "no_timer_check", "psi=1"}
 	words = append(words, quietClocks...)
 	if !kvm() {
-		words = append(words, emulatedClocks...)
+		words = append(words, emulatedClocks()...)
 	}
 	if g.Systemd {
 		words = append(words, "audit=0", "systemd.show_status=false")
@@ -131,11 +131,6 @@ func (g *guest) commandLine() string {
 // quietClocks turn off the kernel's watches over its own CPUs: one that the host
 // doesn't run is late, not stuck.
 var quietClocks = []string{"nosoftlockup", "nowatchdog", "rcupdate.rcu_cpu_stall_suppress=1", "workqueue.watchdog_thresh=0"}
-
-// emulatedClocks have the kernel trust the TSC, which QEMU derives from the host's,
-// one for all CPUs: by itself it takes several sockets for a reason not to, and
-// reads the HPET instead, one CPU at a time, with a system call each.
-var emulatedClocks = []string{"tsc=reliable"}
 
 // maskedUnits are those that a guest spends time on and no test needs.
 var maskedUnits = []string{
