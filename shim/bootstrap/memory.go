@@ -1,5 +1,7 @@
 package bootstrap
 
+import "C" // has malloc.c built
+
 import (
 	"context"
 	"debug/elf"

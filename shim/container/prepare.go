@@ -6,7 +6,6 @@ import (
 
 	"github.com/cyphar/filepath-securejoin/pathrs-lite/procfs"
 	"github.com/opencontainers/runc/libcontainer/specconv"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"tango/mounts/kernel"
 	"tango/mounts/mountns"
@@ -38,15 +37,15 @@ func Prepare(shared Shared, bundles string) *Prepared {
 
 // rehearse reads an example of a spec as a create does.
 func (p *Prepared) rehearse() {
-	data, err := json.Marshal(specconv.Example())
+	data, err := json.Marshal(linuxSpec{Spec: *specconv.Example()})
 	if err != nil {
 		return
 	}
-	var spec specs.Spec
+	var spec linuxSpec
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return
 	}
-	config, err := newConfig("rehearsal", p.bundles, &spec, options.Config{})
+	config, err := newConfig("rehearsal", p.bundles, &spec.Spec, options.Config{})
 	if err != nil || p.template == nil {
 		return
 	}

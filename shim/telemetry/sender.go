@@ -23,7 +23,7 @@ const (
 // the first record on. A nil Sender sends nothing.
 type Sender struct {
 	path  string
-	queue chan Record
+	queue chan *Record
 	begin sync.Once
 	stop  chan struct{} // closed by Close
 	done  chan struct{} // closed when the goroutine has ended
@@ -38,7 +38,7 @@ type Sender struct {
 func NewSender(runDir string) *Sender {
 	return &Sender{
 		path:  filepath.Join(runDir, socketName),
-		queue: make(chan Record, queueLength), stop: make(chan struct{}), done: make(chan struct{}),
+		queue: make(chan *Record, queueLength), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
 
@@ -51,7 +51,7 @@ func (s *Sender) send(r Record) {
 	}
 	s.begin.Do(func() { go s.run() })
 	select {
-	case s.queue <- r:
+	case s.queue <- &r:
 	default:
 		s.dropped++
 	}
@@ -88,7 +88,7 @@ func (s *Sender) run() {
 	for {
 		select {
 		case r := <-s.queue:
-			s.deliver(&link, r, time.Now().Add(patience))
+			s.deliver(&link, *r, time.Now().Add(patience))
 		case <-s.stop:
 			s.flush(&link)
 			return
@@ -102,7 +102,7 @@ func (s *Sender) flush(l *link) {
 	for {
 		select {
 		case r := <-s.queue:
-			s.deliver(l, r, deadline)
+			s.deliver(l, *r, deadline)
 		default:
 			return
 		}

@@ -18,7 +18,6 @@ package initexe
 import "C"
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -38,11 +37,16 @@ var program embed.FS
 // Open returns the program as a sealed, executable memfd (CVE-2019-5736), which the
 // caller closes. The error is fs.ErrNotExist if none has been embedded.
 func Open() (*os.File, error) {
-	data, err := program.ReadFile("program/tango-init")
+	data, err := program.Open("program/tango-init")
 	if err != nil {
 		return nil, fmt.Errorf("this shim was built without a program for containers to start from: %w", fs.ErrNotExist)
 	}
-	f, err := exeseal.CloneBinary(bytes.NewReader(data), int64(len(data)), C.TANGO_INIT_NAME, os.TempDir())
+	defer data.Close()
+	st, err := data.Stat()
+	if err != nil {
+		return nil, err
+	}
+	f, err := exeseal.CloneBinary(data, st.Size(), C.TANGO_INIT_NAME, os.TempDir())
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a sealed copy of tango-init: %w", err)
 	}
