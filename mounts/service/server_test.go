@@ -180,8 +180,7 @@ func TestIdle(t *testing.T) {
 	r := serve(t, Config{Idle: 20 * time.Millisecond, MaxHold: 20 * time.Millisecond})
 	eventually(t, "idle time", func() bool { return r.IdleFor() > 0 })
 	conn := r.connect(t)
-	eventually(t, "a connection", func() bool { return r.Stats().Connections == 1 })
-	expectClosed(t, conn)
+	expectClosed(t, conn) // perhaps before anybody could count it
 	eventually(t, "no connection", func() bool { return r.Stats().Connections == 0 })
 	r.works(t)
 }
