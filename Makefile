@@ -227,6 +227,13 @@ release: build $(TOOLS)/nfpm $(TOOLS)/sbom ## programs, Debian package, bill of 
 	@test/tools/release/pack.sh $(BIN) $(BIN)/release '$(VERSION)'
 	@cat $(BIN)/release/SHA256SUMS
 
+.PHONY: release-arm64
+release-arm64: build $(TOOLS)/nfpm $(TOOLS)/sbom ## the same for arm64, by a cross compiler (Debian: gcc-aarch64-linux-gnu)
+	$(call say,building and packing tango $(VERSION) for arm64)
+	@TAGS='$(TAGS)' LDFLAGS='$(LDFLAGS)' test/tools/release/cross.sh arm64 $(BIN)/arm64
+	@test/tools/release/pack.sh $(BIN)/arm64 $(BIN)/release-arm64 '$(VERSION)' arm64
+	@cat $(BIN)/release-arm64/SHA256SUMS
+
 .PHONY: release-check
 release-check: deps $(TOOLS)/nfpm $(TOOLS)/sbom ## build the last commit's release twice, and compare every byte
 	@test/tools/release/check.sh HEAD $(BIN)/release-check

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Packs a release from built programs: pack.sh BIN OUT VERSION. The same programs give
-# the same bytes; SOURCE_DATE_EPOCH is the time of everything inside.
+# Packs a release from built programs: pack.sh BIN OUT VERSION [ARCH]. The same programs
+# give the same bytes; SOURCE_DATE_EPOCH is the time of everything inside. What they say
+# of themselves is asked of those in bin/, which this machine can execute.
 set -eu -o pipefail
 bin=$1 out=$2 version=$3
 top=$(cd "$(dirname "$0")/../../.." && pwd)
@@ -12,7 +13,7 @@ case $version in
 v[0-9]*) number=${version#v} ;;
 *) number=0.0.0+git.$version ;;
 esac
-arch=$(cd "$top" && go env GOARCH)
+arch=${4:-$(cd "$top" && go env GOARCH)}
 name=tango-$number-linux-$arch
 tree=$out/$name
 
@@ -22,9 +23,9 @@ install -m 0755 "$bin/tango" "$bin/tango-bench" "$bin/containerd-shim-tango-v2" 
 install -m 0644 "$top/LICENSE" "$top/README.md" "$tree/"
 cp -r "$top/deploy/containerd" "$top/deploy/kubernetes" "$tree/"
 cp -r "$top/docs" "$tree/docs"
-"$bin/tango" man | gzip -9n >"$tree/tango.8.gz"
+"$top/bin/tango" man | gzip -9n >"$tree/tango.8.gz"
 for shell in bash zsh fish; do
-	"$bin/tango" completion "$shell" >"$tree/completions/tango.$shell"
+	"$top/bin/tango" completion "$shell" >"$tree/completions/tango.$shell"
 done
 find "$top/deploy/systemd" -name '*.service' -o -name '*.socket' 2>/dev/null | while read -r unit; do
 	install -m 0644 "$unit" "$tree/systemd/"
