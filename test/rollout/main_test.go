@@ -118,7 +118,12 @@ func (h *host) onHost(id string) bool {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return strings.Contains(string(data), "/"+id+"/rootfs ")
+	for line := range strings.Lines(string(data)) { // other tests have containers of the same name
+		if strings.Contains(line, h.Dir()+"/") && strings.Contains(line, "/"+id+"/rootfs ") {
+			return true
+		}
+	}
+	return false
 }
 
 func decodeJSON[T any](t *testing.T, text string) (v T) {
