@@ -9,3 +9,9 @@ import "embed"
 //
 //go:embed containerd/*.toml
 var Containerd embed.FS
+
+// Systemd has the units: systemd/tango-mounts.socket, systemd/tango-mounts.service and
+// systemd/tango-exporter.service.
+//
+//go:embed systemd/*
+var Systemd embed.FS
