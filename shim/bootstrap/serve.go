@@ -124,6 +124,10 @@ func becomeSubreaper() error {
 // containerd reads.
 func logToPipe(ctx context.Context) error {
 	_ = log.SetFormat(log.TextFormat)
+	// containerd reads it before it starts a shim. If it doesn't any more, it has given
+	// this shim up, and an open without a limit would never return.
+	ctx, cancel := context.WithTimeout(ctx, forsakenAfter)
+	defer cancel()
 	f, err := fifo.OpenFifoDup2(ctx, "log", unix.O_WRONLY, 0o700, int(os.Stderr.Fd()))
 	if err != nil {
 		return fmt.Errorf("cannot open the log pipe: %w", err)
