@@ -19,7 +19,7 @@ func remove(ctx context.Context, inv *invocation, c caller) error {
 	if inv.bundle != "" {
 		bundle = inv.bundle
 	}
-	removeDeadSockets(inv.addresses(ctx, c.dir))
+	removeDeadSockets(ctx, inv.addresses(ctx, c.dir))
 	lost, err := container.CleanUp(ctx, inv.id, inv.namespace, bundle)
 	if err != nil {
 		return err

@@ -2,12 +2,16 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
+	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/containerd/v2/pkg/shim"
+	"github.com/containerd/ttrpc"
 )
 
 // shimSocket is a listening socket on its way from the start action, which
@@ -82,10 +86,31 @@ func (inv *invocation) addresses(ctx context.Context, bundle string) []string {
 
 // removeDeadSockets takes away what a shim that is gone left behind. Another
 // container of the pod may have one that lives: that one answers.
-func removeDeadSockets(addresses []string) {
+func removeDeadSockets(ctx context.Context, addresses []string) {
 	for _, address := range addresses {
-		if !shim.CanConnect(address) {
+		if !answers(ctx, address) {
 			_ = shim.RemoveSocket(address)
 		}
 	}
+}
+
+// answerTimeout is how long a shim that takes connections may take to answer one. One
+// that does neither this nor close it in time, a stopped one say, counts as alive.
+const answerTimeout = 500 * time.Millisecond
+
+// answers tells whether a shim lives at the address. That somebody takes connections
+// is not enough: the kernel closes a killed process's descriptors one after the
+// other, and containerd, which sees its connection close, may have us executed before
+// it comes to the socket.
+func answers(ctx context.Context, address string) bool {
+	conn, err := shim.AnonDialer(address, answerTimeout)
+	if err != nil {
+		return false
+	}
+	client := ttrpc.NewClient(conn)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, err = taskapi.NewTTRPCTaskClient(client).Connect(ctx, &taskapi.ConnectRequest{})
+	return !errors.Is(err, ttrpc.ErrClosed) // that there is no such container is an answer
 }

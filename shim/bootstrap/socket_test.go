@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/ttrpc"
+	"golang.org/x/sys/unix"
 )
 
 // socketRequest is one whose sockets go to a directory of the test. Paths of
@@ -118,15 +120,63 @@ func TestRemoveDeadSockets(t *testing.T) {
 	if len(addresses) != 2 || addresses[0] != s.address || addresses[0] == addresses[1] {
 		t.Fatalf("addresses %v, want %s and a debug socket", addresses, s.address)
 	}
-	removeDeadSockets(addresses)
+	removeDeadSockets(ctx, addresses)
 	if !exists(socketPath(s.address)) {
-		t.Error("removed a living shim's socket")
+		t.Error("removed the socket of a shim that takes its time")
 	}
 	if err := errors.Join(s.listener.Close(), s.file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	removeDeadSockets(addresses)
+	removeDeadSockets(ctx, addresses)
 	if exists(socketPath(s.address)) {
 		t.Error("left a dead shim's socket")
+	}
+}
+
+// TestAnswers: a shim that serves is alive, whether it knows the container or not; one
+// that closes its socket on who has just connected is not.
+func TestAnswers(t *testing.T) {
+	ctx, r := socketRequest(t)
+	living := mustListen(ctx, t, r, "living")
+	server, err := ttrpc.NewServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx, living.listener) }()
+	if !answers(ctx, living.address) {
+		t.Error("a shim that serves counts as dead")
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	<-served
+
+	dying := mustListen(ctx, t, r, "dying")
+	answer := make(chan bool)
+	go func() { answer <- answers(ctx, dying.address) }()
+	awaitConnection(t, dying.file)
+	if err := errors.Join(dying.listener.Close(), dying.file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if <-answer {
+		t.Error("a shim that is dying counts as alive")
+	}
+}
+
+// awaitConnection waits until somebody has connected.
+func awaitConnection(t *testing.T, socket *os.File) {
+	t.Helper()
+	conn, err := socket.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = conn.Control(func(fd uintptr) {
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
