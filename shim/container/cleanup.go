@@ -38,39 +38,75 @@ func CleanUp(ctx context.Context, id, namespace, bundle string) (Lost, error) {
 	if err := fault.Point("cleanup.begin"); err != nil {
 		return Lost{}, err
 	}
+	defer awaitOther(ctx, bundle)()
 	root := stateRoot(bundle, namespace, opts)
 	if r, err := loadExit(bundle); err == nil && isGone(root, id) {
 		return r.lost(), nil // deleted in good order; containerd asks all the same
 	}
-	pid := 0
-	fault.Here("cleanup.load")
-	lc, err := libcontainer.Load(root, id)
-	switch {
-	case err == nil:
-		if state, err := lc.State(); err == nil {
-			pid = state.InitProcessPid
-		}
-		destroyForced(lc)
-	default:
-		if !errors.Is(err, libcontainer.ErrNotExist) {
-			log.G(ctx).WithError(err).Warn("cannot load the container's state")
-		}
-		// libcontainer has found the cgroup empty before it made a place for the
-		// state. Without that place, what is in the cgroup is somebody else's.
-		if !isGone(root, id) {
-			destroyHalfMade(ctx, id, bundle, opts)
-		}
-	}
+	pid := destroyLost(ctx, id, bundle, root, opts)
 	fault.Here("cleanup.state")
 	if err := os.RemoveAll(filepath.Join(root, id)); err != nil {
 		log.G(ctx).WithError(err).Warn("cannot remove the container's state")
 	}
 	fault.Here("cleanup.root")
 	releaseHostRoot(ctx, filepath.Join(bundle, "rootfs"))
-	if r, err := loadExit(bundle); err == nil {
-		return r.lost(), nil
+	return howItEnded(ctx, bundle, pid), nil
+}
+
+// awaitOther waits until nobody else cleans up after the container, and keeps others
+// off until the returned function is called: the service may still be at it when the
+// `delete` that has asked it gives it up and does the work itself. Of two at the same
+// time, one would have answered, and the other might find the next container of that
+// name.
+func awaitOther(ctx context.Context, bundle string) (done func()) {
+	dir, err := os.Open(bundle)
+	if err == nil {
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			err = unix.Flock(int(dir.Fd()), unix.LOCK_EX)
+		}
 	}
-	return Lost{Pid: pid, Exit: Exit{Status: exitBySignal + int(unix.SIGKILL), At: time.Now()}}, nil
+	if err != nil {
+		log.G(ctx).WithError(err).Warn("cannot lock the bundle while it is cleaned up")
+	}
+	return func() { _ = dir.Close() } // nothing to do if it was not opened
+}
+
+// destroyLost ends what libcontainer knows of the container, and returns the id of its
+// first process, 0 if there is none known.
+func destroyLost(ctx context.Context, id, bundle, root string, opts options.Config) (pid int) {
+	fault.Here("cleanup.load")
+	lc, err := libcontainer.Load(root, id)
+	if err == nil {
+		if state, err := lc.State(); err == nil {
+			pid = state.InitProcessPid
+		}
+		destroyForced(lc)
+		return pid
+	}
+	if !errors.Is(err, libcontainer.ErrNotExist) {
+		log.G(ctx).WithError(err).Warn("cannot load the container's state")
+	}
+	// libcontainer has found the cgroup empty before it made a place for the
+	// state. Without that place, what is in the cgroup is somebody else's.
+	if !isGone(root, id) {
+		destroyHalfMade(ctx, id, bundle, opts)
+	}
+	return 0
+}
+
+// howItEnded is what the shim has recorded, or else a kill; then that is recorded, so
+// that whoever asks again is told the same.
+func howItEnded(ctx context.Context, bundle string, pid int) Lost {
+	if r, err := loadExit(bundle); err == nil {
+		return r.lost()
+	}
+	lost := Lost{Pid: pid, Exit: Exit{Status: exitBySignal + int(unix.SIGKILL), At: time.Now()}}
+	if pid > 0 {
+		if err := saveExit(bundle, pid, lost.Exit); err != nil {
+			log.G(ctx).WithError(err).Warn("cannot record how the container has ended")
+		}
+	}
+	return lost
 }
 
 // isGone tells whether libcontainer keeps nothing of a container, any more or yet.

@@ -51,6 +51,9 @@ type Runtime struct {
 	workers     *worker.Workers // written once, by workersOnce, as the next
 	workersErr  error
 
+	closeOnce sync.Once
+	closeErr  error // written once, by closeOnce
+
 	mu         sync.Mutex // guards the following, made when first needed
 	rootfs     *rootfs.Preparer
 	template   *mountns.Template
@@ -70,8 +73,13 @@ func NewRuntime(ctx context.Context, shared Shared, events Events) *Runtime {
 }
 
 // Close gives up what the runtime shares with other shims. No container of it
-// may exist any more.
+// may exist any more. It may be called again: the answer is the same.
 func (r *Runtime) Close() error {
+	r.closeOnce.Do(func() { r.closeErr = r.close() })
+	return r.closeErr
+}
+
+func (r *Runtime) close() error {
 	r.sender.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,0 +1,77 @@
+package container
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestCleanUpsTakeTurns: who cleans up waits for who is at it already.
+func TestCleanUpsTakeTurns(t *testing.T) {
+	bundle := t.TempDir()
+	other, err := os.Open(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := unix.Flock(int(other.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	cleaned := make(chan error, 1)
+	go func() {
+		_, err := CleanUp(t.Context(), "id", "namespace", bundle)
+		cleaned <- err
+	}()
+	for !awaited(t, bundle) {
+		select {
+		case err := <-cleaned:
+			t.Fatalf("cleaned up, %v, while somebody else did", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-cleaned; err != nil {
+		t.Error(err)
+	}
+}
+
+// awaited tells whether somebody waits for a lock on the file (proc_locks(5)).
+func awaited(t *testing.T, path string) bool {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	locks, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
+	for line := range strings.Lines(string(locks)) {
+		if strings.Contains(line, "-> FLOCK") && strings.Contains(line, inode) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestLostIsToldAlike: whoever asks again how a killed container has ended is told
+// what the first was.
+func TestLostIsToldAlike(t *testing.T) {
+	bundle := t.TempDir()
+	first := howItEnded(t.Context(), bundle, 42)
+	again := howItEnded(t.Context(), bundle, 0)
+	if first.Pid != 42 || first.Exit.Status != 137 || again.Pid != 42 || again.Exit.Status != 137 || !again.Exit.At.Equal(first.Exit.At) {
+		t.Errorf("%+v, and then %+v", first, again)
+	}
+	if none := howItEnded(t.Context(), t.TempDir(), 0); none.Pid != 0 || none.Exit.Status != 137 {
+		t.Errorf("without a process: %+v", none)
+	}
+}
