@@ -2,7 +2,9 @@ package kernel
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,4 +68,32 @@ func TestStatOfNothing(t *testing.T) {
 	failed(t, err, unix.ENOENT)
 	_, err = List(1 << 60)
 	failed(t, err, unix.ENOENT)
+}
+
+// FuzzDecodeStat wants whatever is in the buffer read without a fault, and no byte
+// from outside of it.
+func FuzzDecodeStat(f *testing.F) {
+	size := int(unsafe.Sizeof(statmountHeader{}))
+	seed := make([]byte, size+16)
+	h := (*statmountHeader)(unsafe.Pointer(&seed[0]))
+	h.mask, h.fsType, h.root, h.point = statWanted, 0, 6, 8
+	copy(seed[size:], "tmpfs\x00/\x00/at\x00")
+	f.Add(slices.Clone(seed))
+	h.point = 15
+	copy(seed[size+15:], "/") // without an end
+	f.Add(slices.Clone(seed))
+	h.root, h.fsType = 1<<32-1, 16
+	f.Add(seed)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		buf := make([]uint64, (size+max(size, len(data)))/8)
+		raw := unsafe.Slice((*byte)(unsafe.Pointer(&buf[0])), len(buf)*8)
+		copy(raw, data)
+		s := decodeStat(buf)
+		for _, text := range []string{s.FSType, s.Root, s.Point} {
+			if strings.Contains(text, "\x00") || !strings.Contains(string(raw[size:]), text) {
+				t.Fatalf("%+q is not a text of %x", text, data)
+			}
+		}
+	})
 }

@@ -25,18 +25,24 @@ func fixed(m *mountinfo.Info) bool {
 // mountPoints lists the mounts of a template, parents first: the fixed ones and
 // the holders.
 func mountPoints(holders []string) ([]string, error) {
-	infos, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+	infos, err := mountinfo.GetMounts(templates(holders))
+	return pointsOf(infos), err
+}
+
+// templates lets through what a template has.
+func templates(holders []string) mountinfo.FilterFunc {
+	return func(m *mountinfo.Info) (skip, stop bool) {
 		return !fixed(m) && !slices.Contains(holders, m.Mountpoint), false
-	})
-	if err != nil {
-		return nil, err
 	}
-	var points []string
+}
+
+// pointsOf gives each place once, however many mounts lie there on one another.
+func pointsOf(infos []*mountinfo.Info) (points []string) {
 	for _, m := range infos {
 		points = append(points, m.Mountpoint)
 	}
 	slices.Sort(points) // a parent's path is a prefix of its child's
-	return slices.Compact(points), nil
+	return slices.Compact(points)
 }
 
 // holders lists the mount points on the way to each path, without "/". Symbolic
