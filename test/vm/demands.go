@@ -9,29 +9,36 @@ import (
 	"tango/test/vm/job"
 )
 
-// demands are the tests that a kind of machine is there for. Elsewhere they may
-// skip what they do not find; there that is a failure.
+// demands are the tests that a kind of machine is there for, by the last element
+// of their package's name. Elsewhere they may skip what they do not find; there that
+// is a failure.
 var demands = []struct {
 	of    func(m job.Machine) bool
+	pkg   string
 	tests []string
 }{
 	{
-		func(m job.Machine) bool { return m.Cgroup == 2 },
+		func(m job.Machine) bool { return m.Cgroup == 2 }, "integration",
 		[]string{"TestOOM", "TestStats", "TestMemoryEvents", "TestPressure", "TestUnifiedResources", "TestOnlyUnified"},
 	},
 	{
-		func(m job.Machine) bool { return m.Nodes-m.EmptyNodes > 1 },
-		[]string{"TestMemoryNodes", "TestMemoryPolicy", "TestCPUsOfANode"},
+		severalNodes, "integration",
+		[]string{"TestMemoryNodes", "TestMemoryPolicy", "TestCPUsOfANode", "TestMountService", "TestSupervisedMountService"},
+	},
+	{severalNodes, "worker", []string{"TestMountCallsComeFromTheTurnsNode", "TestNodesThatCannotWork"}},
+	{severalNodes, "remote", []string{"TestBatches"}},
+	{
+		func(m job.Machine) bool { return m.Systemd }, "integration",
+		[]string{"TestSystemdCgroup", "TestUnits"},
 	},
 	{
-		func(m job.Machine) bool { return m.Systemd },
-		[]string{"TestSystemdCgroup"},
-	},
-	{
-		func(m job.Machine) bool { return m.AppArmor },
+		func(m job.Machine) bool { return m.AppArmor }, "integration",
 		[]string{"TestAppArmor", "TestAppArmorOfAnExec", "TestAppArmorUnknownProfile"},
 	},
 }
+
+// severalNodes says whether there is a choice of memory.
+func severalNodes(m job.Machine) bool { return m.Nodes-m.EmptyNodes > 1 }
 
 // demandTests fails what was skipped on a machine that is there for it.
 func (r *result) demandTests(m job.Machine) {
@@ -43,7 +50,7 @@ func (r *result) demandTests(m job.Machine) {
 			for _, skipped := range t.Skips {
 				pkg, test, _ := strings.Cut(skipped, " ")
 				name, _, _ := strings.Cut(test, "/")
-				if strings.HasSuffix(pkg, "/integration") && slices.Contains(d.tests, name) {
+				if strings.HasSuffix(pkg, "/"+d.pkg) && slices.Contains(d.tests, name) {
 					t.fail(skipped+": skipped", "this machine is there for it")
 				}
 			}

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // group is a column of the matrix: test packages that are built on the host and
 // run in every guest.
@@ -12,7 +15,7 @@ type group struct {
 	Args    []string      // arguments of the test binaries
 	Timeout time.Duration // of each package's tests, on an emulated CPU
 	Short   bool          // part of the subset that every commit runs
-	Few     string        // the tests that the subset runs of it, for -test.run; "" is all
+	Few     []string      // the tests that the subset runs of it, as in -test.run; nil is all
 }
 
 // tags are the Makefile's TAGS.
@@ -24,7 +27,10 @@ const tags = "seccomp no_grpc netgo osusergo"
 const testLimit = 45 * time.Minute
 
 // fewTests are one container's life, cgroup limits, mounts and user namespaces.
-const fewTests = "^(TestLifeCycle|TestLimits|TestMemoryEvents|TestMemoryNodes|TestMemoryPolicy|TestBind|TestUserNS)$"
+var fewTests = []string{"TestLifeCycle", "TestLimits", "TestMemoryEvents", "TestMemoryNodes", "TestMemoryPolicy", "TestBind", "TestUserNS"}
+
+// only is the argument that has a test binary run these tests alone.
+func only(tests []string) string { return "-test.run=^(" + strings.Join(tests, "|") + ")$" }
 
 // groups are all test groups; a new one is a line here. Tests find the binaries
 // of the repository's bin directory in $TANGO_BIN and in $PATH, their package's

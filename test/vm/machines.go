@@ -16,21 +16,30 @@ type machine struct {
 	Short  bool     // part of the subset that every commit runs
 	Groups []string // names of the test groups to run; nil is all
 	Less   []string // ends of packages' names that it leaves to others
-	Run    string   // the integration tests to run, for -test.run; "" is all
+	Run    []string // the integration tests to run, as in -test.run; nil is all
 	Append string   // more of the kernel's command line
 }
 
 // coreTests are the integration tests of what differs between kernels and kinds
 // of machine: cgroups, user namespaces, mounts. The oldest and the newest kernel
 // run all the others as well, since an emulated containerd is slow.
-const coreTests = "^(TestLifeCycle|TestExecProcess|TestPauseResume|TestPids|TestLimits|TestUpdate|TestStats|TestOOM|TestBind|TestPropagationOut|TestUserNS|TestUserNSMounts|TestPod|TestSystemdCgroup|TestMemory.*|TestPressure|TestUnified.*|TestOnlyUnified|TestCPUsOfANode|TestAppArmor.*)$"
+var coreTests = []string{
+	"TestLifeCycle", "TestExecProcess", "TestPauseResume", "TestPids", "TestLimits", "TestUpdate", "TestStats", "TestOOM",
+	"TestMemoryEvents", "TestPressure", "TestUnified.*", "TestOnlyUnified",
+	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestPod",
+	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryPolicy", "TestCPUsOfANode", "TestMountService", "TestSupervisedMountService",
+	"TestSystemdCgroup", "TestUnits", "TestAppArmor.*",
+}
+
+// nodeTests are those of what NUMA nodes are to a container.
+var nodeTests = []string{
+	"TestLifeCycle", "TestLimits",
+	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryPolicy", "TestCPUsOfANode", "TestMountService", "TestSupervisedMountService",
+}
 
 // sameOnAll are packages that ask the kernel for nothing that differs: the oldest
 // and the newest run them.
 var sameOnAll = []string{"shim/operator", "shim/options", "shim/rollout", "shim/telemetry"}
-
-// nodeTests are those of what NUMA nodes are to a container.
-const nodeTests = "^(TestLifeCycle|TestLimits|TestMemory.*|TestCPUsOfANode)$"
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
@@ -39,7 +48,7 @@ func machines() []machine {
 	for i, k := range kernels {
 		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests, Less: sameOnAll}
 		if i == 0 || i == len(kernels)-1 {
-			m.Run, m.Less, m.Short = "", nil, true
+			m.Run, m.Less, m.Short = nil, nil, true
 		}
 		all = append(all, m)
 	}

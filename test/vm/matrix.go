@@ -59,8 +59,8 @@ func chooseGroups(o options) ([]group, error) {
 	}
 	chosen := slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return o.Short && !g.Short })
 	for i, g := range chosen {
-		if o.Short && g.Few != "" {
-			chosen[i].Args = append(slices.Clone(g.Args), "-test.run="+g.Few)
+		if o.Short && g.Few != nil {
+			chosen[i].Args = append(slices.Clone(g.Args), only(g.Few))
 		}
 	}
 	return chosen, nil
@@ -100,8 +100,8 @@ func (m machine) choose(tests []job.Test, more []string) []job.Test {
 			continue
 		}
 		t.Args = slices.Clone(t.Args)
-		if m.Run != "" && t.Group == "integration" {
-			t.Args = append(t.Args, "-test.run="+m.Run)
+		if m.Run != nil && t.Group == "integration" {
+			t.Args = append(t.Args, only(m.Run))
 		}
 		t.Args = append(t.Args, more...)
 		if !kvm() {

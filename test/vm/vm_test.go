@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -81,10 +82,25 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// sources are the tests of the packages that machines and demands name tests of.
+var sources = map[string]string{
+	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote",
+}
+
 func TestNamedTestsExist(t *testing.T) {
-	files, err := filepath.Glob("../integration/*_test.go")
+	for _, names := range [][]string{coreTests, nodeTests, fewTests} {
+		wantTests(t, "integration", names)
+	}
+	for _, d := range demands {
+		wantTests(t, d.pkg, d.tests)
+	}
+}
+
+func wantTests(t *testing.T, pkg string, names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(sources[pkg], "*_test.go"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no integration tests: %v", err)
+		t.Fatalf("no tests of %s: %v", pkg, err)
 	}
 	var source strings.Builder
 	for _, f := range files {
@@ -94,20 +110,28 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 		source.Write(b)
 	}
-	var names []string
-	for _, list := range []string{coreTests, nodeTests, fewTests} {
-		names = append(names, strings.Split(strings.Trim(list, "^()$"), "|")...)
-	}
-	for _, d := range demands {
-		names = append(names, d.tests...)
-	}
 	for _, name := range names {
 		name, many := strings.CutSuffix(name, ".*")
 		if !many {
 			name += "("
 		}
 		if !strings.Contains(source.String(), "func "+name) {
-			t.Errorf("there is no test %s", name)
+			t.Errorf("%s has no test %s", pkg, name)
+		}
+	}
+}
+
+// What a kind of machine is there for is run on one of that kind.
+func TestDemandsAreRun(t *testing.T) {
+	group := map[string]string{"integration": "integration", "worker": "mounts", "remote": "rootfs"}
+	for _, d := range demands {
+		for _, name := range d.tests {
+			if !slices.ContainsFunc(machines(), func(m machine) bool {
+				runs := d.pkg != "integration" || m.Run == nil || regexp.MustCompile("^("+strings.Join(m.Run, "|")+")$").MatchString(name)
+				return d.of(m.Machine) && m.runs(group[d.pkg]) && runs
+			}) {
+				t.Errorf("no machine runs %s", name)
+			}
 		}
 	}
 }
