@@ -58,8 +58,12 @@ func (b *bench) burstsOverConcurrency(ctx context.Context) error {
 	return nil
 }
 
-// walls are the wall times of a burst, in milliseconds.
-type walls struct{ starts, ends float64 }
+// walls are the wall times of a burst, in milliseconds, and when that was, on the
+// clock of program.Now.
+type walls struct {
+	starts, ends float64
+	began, ended time.Duration
+}
 
 // oneBurst starts so many containers, some at a time, and then deletes them. It also
 // returns how long each start took, from the create to the start's answer.
@@ -73,6 +77,7 @@ func (b *bench) oneBurst(ctx context.Context, s sides.Side, size, atOnce int) (w
 		}
 	}
 	starts = make([]float64, size)
+	w.began = program.Now()
 	began := time.Now()
 	err := each(ctx, atOnce, containers, func(ctx context.Context, i int, c *harness.Container) error {
 		t := time.Now()
@@ -89,6 +94,7 @@ func (b *bench) oneBurst(ctx context.Context, s sides.Side, size, atOnce int) (w
 	began = time.Now()
 	err = each(ctx, atOnce, containers, func(ctx context.Context, _ int, c *harness.Container) error { return endTask(ctx, b.node, c) })
 	w.ends = program.Milliseconds(time.Since(began))
+	w.ended = program.Now()
 	return w, starts, err
 }
 

@@ -20,11 +20,13 @@ import (
 	"context"
 	"os"
 
+	"tango/test/bystander"
 	"tango/test/private"
 	"tango/test/program"
 )
 
 func main() {
+	bystander.Main()
 	if len(os.Args) > 1 && os.Args[1] == nodeMode {
 		program.Main("tango bench", func(ctx context.Context) error { return runOnNode(ctx, os.Args[2:]) })
 		return

@@ -27,6 +27,7 @@ var privateParts = []part{
 	{"calls", (*bench).mountCalls},
 	{"concurrency", (*bench).burstsOverConcurrency},
 	{"burst", (*bench).allBursts},
+	{"beside", (*bench).besideBursts},
 	{"running", (*bench).startsOverRunning},
 	{"memory", (*bench).memory},
 	{"restart", (*bench).daemonRestarts},

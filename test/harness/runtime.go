@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/containerd/containerd/api/types/runc/options"
+	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
 )
 
 // The runtimes that a container can be run with.
@@ -31,6 +32,15 @@ func (n *Node) RuntimeOptions(runtime string) (*options.Options, error) {
 		o.BinaryName = runc
 	}
 	return o, nil
+}
+
+// TangoOptions are tango's options that RuntimeOptions gives, and further ones, as lines
+// of its configuration.
+func (n *Node) TangoOptions(lines string) *runtimeoptions.Options {
+	if n.lent != nil {
+		return &runtimeoptions.Options{ConfigBody: fmt.Appendf(nil, "SystemdCgroup = %v\n%s\n", n.lent.SystemdCgroup, lines)}
+	}
+	return &runtimeoptions.Options{ConfigBody: fmt.Appendf(nil, "Root = %q\n%s\n", n.path("run/runtime"), lines)}
 }
 
 // ParseRuntime returns the runtime type for a short name or a type itself.

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,9 +24,7 @@ func byService(t *testing.T, h *harness.Harness) *runtimeoptions.Options {
 	if harness.Runtime(t) == harness.Stock {
 		t.Skip("THE PREMISE IS MISSING: the stock shim has no mount service")
 	}
-	return &runtimeoptions.Options{
-		ConfigBody: fmt.Appendf(nil, "Root = %q\nMountWork = \"service\"\n", filepath.Join(h.Dir(), "run/runtime")),
-	}
+	return h.TangoOptions(`MountWork = "service"`)
 }
 
 func mountService(h *harness.Harness) *service.Client {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tango/test/bystander"
 	"tango/test/lockwait/contention"
 	"tango/test/program"
 )
@@ -57,8 +58,9 @@ type burst struct {
 	All    sum    `json:"all"`    // waits for any lock of the kernel
 	Parts  []part `json:"parts"`  // of Mount, or of All if that was asked for; the longest in sum first
 
-	Opens  *opens `json:"opens,omitempty"`
-	Beside string `json:"beside,omitempty"` // what another program has written about the same burst
+	Opens          *bystander.Opens `json:"opens,omitempty"`            // by who has a session of his own
+	OpensInSession *bystander.Opens `json:"opens_in_session,omitempty"` // by who has containerd's
+	Beside         string           `json:"beside,omitempty"`           // what another program has written about the same burst
 }
 
 // phase is the part of the burst that a moment lies in.
@@ -132,7 +134,7 @@ func (b *burst) String() string {
 	text := fmt.Sprintf("started in %.2f s, ended in %.2f s; waits for mount locks %d, %.0f ms in all, %.1f ms at most",
 		b.Starts/1000, b.Ends/1000, b.Mount.Waits, b.Mount.Total, b.Mount.Max)
 	if b.Opens != nil {
-		text += fmt.Sprintf("; opens: %s", b.Opens)
+		text += fmt.Sprintf("; opens: %s; in containerd's session: %s", b.Opens, b.OpensInSession)
 	}
 	return text
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tango/test/harness"
-	"tango/test/lockwait/contention"
+	"tango/test/program"
 )
 
 // bed is where bursts run.
@@ -33,6 +33,9 @@ type times struct {
 // spec is an idle container in a user namespace that no other one shares.
 func (b *bed) spec(runtime string) harness.Spec {
 	s := harness.Spec{Runtime: runtime, Image: b.image, IO: cio.NullIO}
+	if runtime == harness.Tango {
+		s.Options = b.node.TangoOptions(b.options)
+	}
 	if !b.plain {
 		s.UserNS = harness.NthUserNS(b.mappings)
 		b.mappings++
@@ -66,14 +69,14 @@ func (b *bed) burst(ctx context.Context, containers []*harness.Container) (t tim
 	if err != nil {
 		return t, err
 	}
-	t.began = contention.Now()
+	t.began = program.Now()
 	err = b.each(ctx, containers, func(ctx context.Context, c *harness.Container) error {
 		if err := c.CreateTask(ctx); err != nil {
 			return err
 		}
 		return c.Start(ctx)
 	})
-	t.started = contention.Now()
+	t.started = program.Now()
 	if err != nil {
 		return t, err
 	}
@@ -81,7 +84,7 @@ func (b *bed) burst(ctx context.Context, containers []*harness.Container) (t tim
 		_, err := c.Task.Delete(b.node.Context(ctx), containerd.WithProcessKill)
 		return err
 	})
-	t.deleted = contention.Now()
+	t.deleted = program.Now()
 	if err != nil {
 		return t, err
 	}
@@ -94,7 +97,7 @@ func (b *bed) burst(ctx context.Context, containers []*harness.Container) (t tim
 	case <-time.After(b.after):
 	case <-ctx.Done():
 	}
-	t.settled = contention.Now()
+	t.settled = program.Now()
 	return t, ctx.Err()
 }
 

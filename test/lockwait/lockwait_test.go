@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tango/test/bystander"
 	"tango/test/lockwait/contention"
 	"tango/test/program"
 	"tango/test/sides"
@@ -26,8 +25,9 @@ func sampleBurst(ms float64) *burst {
 	other := origin{Caller: "path_mount", Path: "path_mount", Comm: "runc", Sort: "write"}
 	return &burst{
 		Starts: 100, Ends: 50, Mount: sum{4, ms + 1, ms}, Phases: [3]sum{{3, ms, ms}, {1, 1, 1}, {}}, All: sum{9, 2 * ms, ms},
-		Parts: []part{{other, sum{1, 1, 1}}, {from, sum{3, ms, ms}}},
-		Opens: &opens{Count: 100, Call: quantiles{1, 2, 3, 4}, Due: quantiles{1, 2, 3, 4}},
+		Parts:          []part{{other, sum{1, 1, 1}}, {from, sum{3, ms, ms}}},
+		Opens:          &bystander.Opens{Count: 100, Due: bystander.Quantiles{P99: 2}},
+		OpensInSession: &bystander.Opens{Count: 100, Due: bystander.Quantiles{P99: 7.5}},
 	}
 }
 
@@ -42,7 +42,7 @@ func TestReport(t *testing.T) {
 	if err := r.print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"in all, ms", "0.10 [0.10, 0.10]", "afterwards", "from when due, p99", "99.0 ms  3 waits  namespace_unlock", "another tool's words", "user namespaces"} {
+	for _, want := range []string{"in all, ms", "0.10 [0.10, 0.10]", "afterwards", "from when due, p99", "7.500", "99.0 ms  3 waits  namespace_unlock", "another tool's words", "user namespaces"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
@@ -89,52 +89,6 @@ func TestPhases(t *testing.T) {
 		if got := phases.phase(at); got != want {
 			t.Errorf("%v lies in phase %d, want %d", at, got, want)
 		}
-	}
-}
-
-func TestDuring(t *testing.T) {
-	seen := []opened{
-		{Due: 0, Began: 0, Done: time.Hour}, // before the burst
-		{Due: 1100 * time.Millisecond, Began: 1102 * time.Millisecond, Done: 1103 * time.Millisecond},
-		{Due: 2100 * time.Millisecond, Began: 2100 * time.Millisecond, Done: 2101 * time.Millisecond},
-		{Due: 3100 * time.Millisecond, Began: 0, Done: time.Hour}, // after it
-	}
-	o := during(seen, phases)
-	if o == nil || o.Count != 2 || o.Call.Max != 1 || o.Due.Max != 3 {
-		t.Errorf("got %+v", o)
-	}
-	if o := during(seen[:1], phases); o != nil {
-		t.Errorf("nothing gave %+v", o)
-	}
-}
-
-// TestStandBy opens a real file for a while.
-func TestStandBy(t *testing.T) {
-	input, end := io.Pipe()
-	defer input.Close()
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	before := contention.Now()
-	time.AfterFunc(50*time.Millisecond, func() { end.Close() })
-	var out bytes.Buffer
-	if err := standBy(file, time.Millisecond, input, &out); err != nil {
-		t.Fatal(err)
-	}
-	seen := make([]opened, out.Len()/binary.Size(opened{}))
-	if err := binary.Read(&out, binary.NativeEndian, seen); err != nil || len(seen) == 0 {
-		t.Fatalf("%d opens, %v", len(seen), err)
-	}
-	for i, o := range seen {
-		if o.Due < before || o.Began < o.Due || o.Done < o.Began || i > 0 && o.Due != seen[i-1].Due+time.Millisecond {
-			t.Fatalf("open %d is %+v", i, o)
-		}
-	}
-	endless, never := io.Pipe()
-	defer never.Close()
-	if err := standBy(file+"-not-there", 0, endless, &out); err == nil {
-		t.Error("opening nothing went well")
 	}
 }
 

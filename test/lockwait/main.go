@@ -15,17 +15,16 @@ import (
 	"context"
 	"os"
 
+	"tango/test/bystander"
 	"tango/test/program"
 )
 
 func main() {
+	bystander.Main()
 	program.Main("lockwait", func(ctx context.Context) error {
 		s, err := parseSettings(os.Args[1:])
 		if err != nil {
 			return err
-		}
-		if s.open != "" {
-			return standBy(s.open, s.every, os.Stdin, os.Stdout)
 		}
 		return run(ctx, s)
 	})

@@ -64,11 +64,11 @@ func (b *bed) record(ctx context.Context, s sides.Side, symbols *contention.Symb
 		return nil, err
 	}
 	defer other.giveUp()
-	watcher, err := b.startBystander()
+	watchers, err := b.startBystanders()
 	if err != nil {
 		return nil, err
 	}
-	defer watcher.giveUp()
+	defer watchers.giveUp()
 	recorder, err := contention.Start()
 	if err != nil {
 		return nil, err
@@ -81,12 +81,10 @@ func (b *bed) record(ctx context.Context, s sides.Side, symbols *contention.Symb
 	if seen.Lost > 0 {
 		return nil, fmt.Errorf("cannot use the recording: %d events did not fit into the buffers", seen.Lost)
 	}
-	opens, err := watcher.stop()
-	if err != nil {
+	m := analyse(seen.Waits, t, symbols, b.all)
+	if err := watchers.stop(m, t); err != nil {
 		return nil, err
 	}
-	m := analyse(seen.Waits, t, symbols, b.all)
-	m.Opens = during(opens, t)
 	m.Beside, err = other.stop()
 	return m, err
 }

@@ -22,9 +22,8 @@ type settings struct {
 	every       time.Duration // time between two opens; 0: no pause
 	beside      string        // program that records the same bursts
 	atMost      float64       // ratio of the waits, tango/stock, above which the run fails; 0: none
+	options     string        // tango's, as lines of its configuration
 	json        string
-
-	open string // in the bystander's process: the file to open
 }
 
 func parseSettings(args []string) (settings, error) {
@@ -38,12 +37,12 @@ func parseSettings(args []string) (settings, error) {
 	fs.DurationVar(&s.after, "after", 2*time.Second, "how long to go on recording when the last container is gone: who frees later, waits later")
 	fs.BoolVar(&s.all, "all", false, "show the callers of all the kernel's locks, not those of mount locks only")
 	fs.BoolVar(&s.plain, "plain", false, "without user namespaces")
-	fs.BoolVar(&s.bystander, "bystander", false, "also open a file again and again, and show how long that took")
-	fs.DurationVar(&s.every, everyFlag, time.Millisecond, "how often the bystander opens it; 0: without a pause")
+	fs.BoolVar(&s.bystander, "bystander", false, "also open a file again and again, in a session of its own and in containerd's, and show how long that took")
+	fs.DurationVar(&s.every, "every", time.Millisecond, "how often the bystander opens it; 0: without a pause")
 	fs.StringVar(&s.beside, "beside", "", "let this `program` record, too: it is called with a command, and has to run for as long as that does, as perf record would; its output is shown")
 	fs.Float64Var(&s.atMost, "at-most", 0, "fail if tango's waits are more than this `share` of the stock shim's (default: don't)")
+	fs.StringVar(&s.options, "options", "", "runtime `options` of tango's, as in its configuration: 'MountWork = \"service\"'")
 	fs.StringVar(&s.json, "json", "", "write what was measured to this `file`")
-	fs.StringVar(&s.open, openFlag, "", "not for people: be the bystander, and open this `file`")
 	if err := program.Parse(fs, args); err != nil {
 		return s, err
 	}

@@ -32,13 +32,17 @@ var lines = []line{
 }
 
 var openLines = []line{
-	{"files opened", "%.0f", func(b *burst) float64 { return float64(b.Opens.Count) }},
+	{"files opened beside it", "%.0f", func(b *burst) float64 { return float64(b.Opens.Count) }},
 	{"  late by 5 ms or more", "%.0f", func(b *burst) float64 { return float64(b.Opens.Late) }},
 	{"  from when due, p50, ms", "%.3f", func(b *burst) float64 { return b.Opens.Due.P50 }},
 	{"  from when due, p99, ms", "%.3f", func(b *burst) float64 { return b.Opens.Due.P99 }},
 	{"  the call alone, p50, ms", "%.4f", func(b *burst) float64 { return b.Opens.Call.P50 }},
 	{"  the call alone, p99, ms", "%.4f", func(b *burst) float64 { return b.Opens.Call.P99 }},
 	{"  the call alone, p99.9, ms", "%.4f", func(b *burst) float64 { return b.Opens.Call.P999 }},
+	{"files opened in containerd's session", "%.0f", func(b *burst) float64 { return float64(b.OpensInSession.Count) }},
+	{"  late by 5 ms or more", "%.0f", func(b *burst) float64 { return float64(b.OpensInSession.Late) }},
+	{"  from when due, p50, ms", "%.3f", func(b *burst) float64 { return b.OpensInSession.Due.P50 }},
+	{"  from when due, p99, ms", "%.3f", func(b *burst) float64 { return b.OpensInSession.Due.P99 }},
 }
 
 // print writes the report as tables for people.

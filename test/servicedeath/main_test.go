@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 
@@ -69,10 +68,9 @@ func newBurst(ctx context.Context, t *testing.T) *burst {
 // those that all share a mapping in between.
 func (b *burst) spec() harness.Spec {
 	n := int(b.serial.Add(1))
-	body := fmt.Appendf(nil, "Root = %q\nMountWork = \"service\"\n", b.node.Dir()+"/run/runtime")
 	s := harness.Spec{
 		ID: fmt.Sprint("c", n), Runtime: harness.Tango, Image: b.image, IO: cio.NullIO,
-		Options: &runtimeoptions.Options{ConfigBody: body},
+		Options: b.node.TangoOptions(`MountWork = "service"`),
 	}
 	switch n % 4 {
 	case 0:

@@ -198,10 +198,3 @@ func threadNames() map[uint32]string {
 	}
 	return names
 }
-
-// Now is the clock of the waits.
-func Now() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail with a clock that every kernel has
-	return time.Duration(ts.Nano())
-}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"tango/test/program"
 )
 
 // patience is how often a test repeats what contends for a lock, until the
@@ -27,9 +29,9 @@ func TestRecord(t *testing.T) {
 	dir := t.TempDir()
 	var seen *Recording
 	for range patience {
-		began := Now()
+		began := program.Now()
 		seen = record(t, func() { mountTogether(t, dir) })
-		ended := Now()
+		ended := program.Now()
 		own := 0
 		for _, w := range seen.Waits {
 			if w.PID != uint32(os.Getpid()) || !IsMountClass(symbols.Caller(w)) {
