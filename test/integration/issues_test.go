@@ -1,18 +1,15 @@
 package integration
 
 import (
-	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"tango/test/harness"
-	"tango/test/images"
 )
 
 // What users have asked of containerd and the stock shim. Each test shows what the
@@ -54,114 +51,72 @@ func TestOptionsPastAPage(t *testing.T) {
 // at which the host has such a mount.
 func TestKilledWhileRootIsMade(t *testing.T) {
 	t.Parallel()
-	h := harness.New(t, harness.Options{Runtime: harness.Tango})
-	if n := leftByKills(t, h.Node, 3); n > 0 {
-		t.Errorf("%d mounts of layers are left on the host", n)
+	slow := slowGroup(t, "killed")
+	stock, tango := bothLeave(t, func(n *layerNode) int {
+		left := 0
+		for i := 0; i < 3 && left == 0; i++ {
+			left = n.killInCreate(slow)
+		}
+		return left
+	})
+	if tango > 0 {
+		t.Errorf("%d mounts of layers are left on the host", tango)
 	}
-	h.CheckLeaks()
-	// Cgroups are left by it, too: this node is one that nobody wants clean.
-	stock, err := harness.Start(h.Ctx(), harness.Options{Runtime: harness.Stock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stock.Close()
-	n := leftByKills(t, stock, 10)
-	t.Logf("the stock shim has left %d mounts of layers", n)
-	if n == 0 {
+	if stock == 0 {
 		t.Log("THE PREMISE IS MISSING: the stock shim was not caught while it mounted, so the difference is NOT shown")
 	}
 }
 
-// leftByKills kills shims in the middle until one has left mounts of layers on the
-// host, or there were enough, and returns how many mounts it has left.
-func leftByKills(t *testing.T, n *harness.Node, enough int) (left int) {
-	t.Helper()
-	image, err := n.Image(t.Context(), images.Config{Layers: 30})
-	if err != nil {
-		t.Fatal(err)
+// TestLayersInUse is the other half of containerd issues 12139 and 10704: somebody,
+// a scanner or a backup, has a file of the layers open by way of the id-mapped mount
+// that the stock shim has on the host while it mounts. It cannot take the mount away
+// then, says so in its log, and leaves it.
+func TestLayersInUse(t *testing.T) {
+	t.Parallel()
+	slow := slowGroup(t, "in-use")
+	stock, tango := bothLeave(t, func(n *layerNode) int { return n.holdInCreate(slow) })
+	if tango > 0 {
+		t.Errorf("%d mounts of layers are left on the host", tango)
 	}
-	spec := harness.Spec{Image: image, UserNS: harness.NthUserNS(1)}
-	c, err := n.Run(t.Context(), spec) // remaps the image, once
-	if err == nil {
-		err = c.Delete(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range enough {
-		if left = killInCreate(t, n, spec); left > 0 {
-			break
-		}
-	}
-	return left
-}
-
-// killInCreate kills the shim as soon as layers are mounted on the host, or the
-// create is over, and returns how many of those mounts stay. They are taken away.
-func killInCreate(t *testing.T, n *harness.Node, s harness.Spec) int {
-	t.Helper()
-	c, err := n.New(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- c.CreateTask(t.Context()) }()
-	for len(done) == 0 && len(layerMounts(t, n)) == 0 {
-		// No pause: the stock shim has the mounts for milliseconds only.
-	}
-	shims, err := n.Shims()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, shim := range shims {
-		_ = unix.Kill(shim.PID, unix.SIGKILL) // it may have ended by itself
-	}
-	<-done // an error, or not: the kill may have come too late
-	for c.Delete(t.Context()) != nil {
-		time.Sleep(10 * time.Millisecond) // containerd has yet to see that the shim is lost
-	}
-	mounts := layerMounts(t, n)
-	for _, m := range mounts {
-		if err := unix.Unmount(m, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	}
-	removeEmpty(t, filepath.Join(n.Dir(), "tmp"))
-	return len(mounts)
-}
-
-// removeEmpty removes the empty directories below one: mount points, and where
-// they were. It goes into nothing that has files.
-func removeEmpty(t *testing.T, dir string) {
-	t.Helper()
-	names, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		at := filepath.Join(dir, name.Name())
-		removeEmpty(t, at)
-		if err := unix.Rmdir(at); err != nil {
-			t.Fatal(err)
-		}
+	if stock == 0 {
+		t.Log("THE PREMISE IS MISSING: the stock shim was not caught while it mounted, so the difference is NOT shown")
 	}
 }
 
-// layerMounts are the mounts of layers on the host: those below the node's
-// temporary directory.
-func layerMounts(t *testing.T, n *harness.Node) (targets []string) {
+// TestProcessInTheRootfs is containerd issues 4020 and 11376: a process of the host
+// has its working directory in the container's root, by way of the bundle, and keeps
+// the stock shim from deleting the container. With tango that directory is empty on
+// the host, and the bundle goes with the container.
+func TestProcessInTheRootfs(t *testing.T) {
+	h := newNode(t)
+	stock, tango := both(t, func(runtime string) string {
+		c := h.Run(harness.Spec{Runtime: runtime})
+		defer h.Delete(c)
+		defer sitIn(t, filepath.Join(bundle(h, c), "rootfs"))()
+		h.Kill(c, syscall.SIGKILL)
+		h.Wait(c)
+		_, err := c.Task.Delete(h.Ctx())
+		return plain(err)
+	})
+	if !strings.Contains(stock, "device or resource busy") {
+		t.Errorf("the stock shim has changed: it says %q", stock)
+	}
+	if tango != plain(nil) {
+		t.Errorf("tango says %q", tango)
+	}
+	h.CheckLeaks()
+}
+
+// sitIn starts a process of the host in a directory; leave ends it.
+func sitIn(t *testing.T, dir string) (leave func()) {
 	t.Helper()
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
+	process := exec.Command("sleep", "100000")
+	process.Dir = dir
+	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20) // an overlay's options can be long
-	for lines.Scan() {
-		if fields := strings.Fields(lines.Text()); strings.HasPrefix(fields[4], filepath.Join(n.Dir(), "tmp")+"/") {
-			targets = append(targets, fields[4])
-		}
+	return func() {
+		_ = process.Process.Kill()
+		_ = process.Wait() // an error: it was killed
 	}
-	return targets
 }
