@@ -17,9 +17,10 @@ func judgeFavorDynMods(c Cgroups) *Finding {
 	}
 	f := &Finding{
 		Level: Choice,
-		What:  "Every start waits for the kernel when it enters its cgroup",
-		Why: "The first write to a cgroup.procs waits for an RCU grace period: 12 of a create's 17 ms, when measured on Linux 6.18. " +
-			"The mount option favordynmods ends that for the whole machine; forks and exits get a little dearer. " +
+		What:  "What enters a cgroup waits for the kernel",
+		Why: "The first write to a cgroup.procs in a while waits for an RCU grace period: 10 ms, when measured on Linux 6.18. " +
+			"tango lets that time pass beside its other work; containerd, kubelet and runc wait. " +
+			"The mount option favordynmods ends it for the whole machine; forks and exits get a little dearer. " +
 			"From Linux 6.18 on it can't be taken back before the next boot. ",
 	}
 	m, mounted := c.v2()

@@ -43,7 +43,7 @@ func TestFavorDynMods(t *testing.T) {
 func TestRemountNamesAllOptions(t *testing.T) {
 	f := good()
 	f.mounts = mountV2
-	got := finding(t, f.examine(t), "enters its cgroup").Commands
+	got := finding(t, f.examine(t), "enters a cgroup").Commands
 	want := "mount -o remount,rw,nosuid,nodev,noexec,relatime \\\n  -o favordynmods,memory_recursiveprot,nsdelegate /sys/fs/cgroup"
 	if len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, want %q", got, want)
