@@ -15,8 +15,12 @@ import (
 // tracedCalls are the system calls that touch mounts and mount namespaces.
 var tracedCalls = []string{
 	"mount", "umount", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr",
-	"pivot_root", "open_tree", "open_tree_attr", "unshare", "setns",
+	"pivot_root", "open_tree", "open_tree_attr", "unshare", "setns", "clone",
 }
+
+// tracedOnly are conditions on the calls' arguments: of all forks, those that copy a
+// mount namespace (CLONE_NEWNS).
+var tracedOnly = map[string]string{"clone": "clone_flags & 0x20000"}
 
 // tracedEvents say who belongs to whom, and who waits for which lock (Linux 5.19).
 var tracedEvents = []string{"sched/sched_process_fork", "lock/contention_begin", "lock/contention_end"}
@@ -48,7 +52,11 @@ func startTracing() (_ *session, retErr error) {
 	}()
 	settings := [][2]string{{"trace_clock", "mono"}, {"buffer_size_kb", strconv.Itoa(traceBuffer)}, {"options/hash-ptr", "0"}}
 	for _, call := range tracedCalls {
-		settings = append(settings, [2]string{"events/syscalls/sys_enter_" + call + "/enable", "1"}, [2]string{"events/syscalls/sys_exit_" + call + "/enable", "1"})
+		enter, exit := "events/syscalls/sys_enter_"+call, "events/syscalls/sys_exit_"+call
+		if only := tracedOnly[call]; only != "" {
+			settings = append(settings, [2]string{enter + "/filter", only})
+		}
+		settings = append(settings, [2]string{enter + "/enable", "1"}, [2]string{exit + "/enable", "1"})
 	}
 	for _, event := range tracedEvents {
 		settings = append(settings, [2]string{"events/" + event + "/enable", "1"})
@@ -77,10 +85,12 @@ func tracefs() (string, error) {
 	return "", errors.New("cannot trace: no tracefs is mounted, or not for this user (as root: mount -t tracefs tracefs /sys/kernel/tracing)")
 }
 
-// set writes a setting. A call or event that this kernel lacks can't occur.
+// set writes a setting. A call or event that this kernel lacks can't occur, and an
+// option that it lacks is no loss.
 func (s *session) set(file, value string) error {
 	err := os.WriteFile(filepath.Join(s.dir, file), []byte(value), 0)
-	if errors.Is(err, os.ErrNotExist) && strings.HasPrefix(file, "events/") || errors.Is(err, os.ErrNotExist) && strings.HasPrefix(file, "options/") {
+	optional := strings.HasPrefix(file, "events/") || strings.HasPrefix(file, "options/")
+	if optional && errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net"
@@ -133,53 +132,5 @@ func TestExporter(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestTraceNext wants every kind of step, libcontainer's mount calls included.
-func TestTraceNext(t *testing.T) {
-	h := newHost(t)
-	h.Delete(h.Run(harness.Spec{Options: h.options(tangoOnly)})) // the image is there, then
-	file := filepath.Join(t.TempDir(), "trace.json")
-	cmd := exec.CommandContext(h.Ctx(), h.tango, "trace", "--next", "--run-dir", h.runDir, "--perfetto", file, "--json")
-	var out strings.Builder
-	cmd.Stdout = &out
-	said, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(said).ReadString('\n'); err != nil || !strings.Contains(line, "waiting") {
-		t.Fatalf("%q, %v", line, err)
-	}
-	c := h.Run(harness.Spec{Options: h.options(tangoOnly)})
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	trace := decodeJSON[struct {
-		Container string
-		Traced    bool
-		Calls     int
-		Steps     []struct{ Kind, Name string }
-	}](t, out.String())
-	seen := map[string]bool{}
-	for _, s := range trace.Steps {
-		seen[s.Kind+" "+s.Name] = true
-	}
-	for _, want := range []string{"operation create", "operation start", "phase create.init", "call unshare", "call mount", "call pivot_root"} {
-		if !seen[want] {
-			t.Errorf("no %q in %s", want, out.String())
-		}
-	}
-	if trace.Container != c.ID() || !trace.Traced || trace.Calls < 20 {
-		t.Errorf("%s, %d calls", trace.Container, trace.Calls)
-	}
-	if text := h.fine("trace", c.ID()); !strings.Contains(text, "create.rootfs") {
-		t.Error(text)
-	}
-	if info, err := os.Stat(file); err != nil || info.Size() < 1000 {
-		t.Errorf("%v, %v", info, err)
 	}
 }
