@@ -15,8 +15,8 @@ const (
 	curveSteps              = 200
 
 	forestRow   = 24.0
-	forestLeft  = 330.0
-	forestWidth = 470.0
+	forestLeft  = 410.0 // room for a kernel and a class of hardware
+	forestWidth = 390.0
 	forestTop   = 30.0
 )
 

@@ -26,16 +26,19 @@ const (
 	rowPhases     = 2
 )
 
-// perfetto makes a row of operations, one of phases, and one for each thread.
+// perfetto makes a row of operations, one of phases, and one for each thread, in the
+// order of their first steps.
 func (t *Timeline) perfetto() []perfettoEvent {
-	name := func(what string, thread int, text string) perfettoEvent {
-		return perfettoEvent{Name: what, Phase: "M", Process: 1, Thread: thread, Args: map[string]any{"name": text}}
-	}
-	events := []perfettoEvent{
-		name("process_name", 0, "container "+t.Container),
-		name("thread_name", rowOperations, "operations"), name("thread_name", rowPhases, "phases"),
-	}
+	events := []perfettoEvent{rowEvent("process_name", 0, "name", "container "+t.Container)}
 	named := map[int]bool{}
+	addRow := func(thread int, text string) {
+		if !named[thread] {
+			events = append(events, rowEvent("thread_name", thread, "name", text), rowEvent("thread_sort_index", thread, "sort_index", len(named)))
+			named[thread] = true
+		}
+	}
+	addRow(rowOperations, "operations")
+	addRow(rowPhases, "phases")
 	for _, s := range t.Steps {
 		e := perfettoEvent{
 			Name: s.Name, Category: s.Kind, Phase: "X", At: float64(s.At) / 1000, Took: float64(max(s.Took, 1)) / 1000,
@@ -48,10 +51,7 @@ func (t *Timeline) perfetto() []perfettoEvent {
 			e.Thread = rowPhases
 		default:
 			e.Args["cpu"] = s.CPU
-			if !named[s.Thread] {
-				named[s.Thread] = true
-				events = append(events, name("thread_name", s.Thread, fmt.Sprintf("%s %d", s.Who, s.Thread)))
-			}
+			addRow(s.Thread, fmt.Sprintf("%s %d", s.Who, s.Thread))
 		}
 		if s.Kind == stepWait {
 			e.Name = "wait: " + s.Name
@@ -62,6 +62,11 @@ func (t *Timeline) perfetto() []perfettoEvent {
 		events = append(events, e)
 	}
 	return events
+}
+
+// rowEvent says something of a row.
+func rowEvent(what string, thread int, key string, value any) perfettoEvent {
+	return perfettoEvent{Name: what, Phase: "M", Process: 1, Thread: thread, Args: map[string]any{key: value}}
 }
 
 func (t *Timeline) writePerfetto(file string) error {
