@@ -110,10 +110,11 @@ func (m Machine) caches() string {
 
 // bytesText is a size in the unit that fits.
 func bytesText(n uint64) string {
+	unit, name := float64(1<<20), " MiB"
 	if n >= 1<<30 {
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/(1<<30)), ".0") + " GiB"
+		unit, name = 1<<30, " GiB"
 	}
-	return fmt.Sprintf("%d MiB", n>>20)
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/unit), ".0") + name
 }
 
 // count is a number of things.
