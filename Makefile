@@ -246,6 +246,10 @@ ifneq ($(wildcard test/hostile/*.go),)
 .PHONY: hostile
 hostile: root build tools ## images and specs that mean harm, against the stock runtime's answers
 	@cd test && $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./hostile
+
+.PHONY: guards
+guards: root build tools ## take libcontainer's guards out, one by one, and want the hostile images to be noticed
+	@cd test && $(GO) run ./hostile/guards
 endif
 
 .PHONY: service-death

@@ -25,20 +25,28 @@ type settings struct {
 	short   bool
 }
 
-// shortFaults is enough for each point to go wrong in one way.
-const shortFaults = 150
+// usualFaults are for a run that nobody waits for, shortFaults are enough for each
+// point to go wrong in one way.
+const (
+	usualFaults = 1000
+	shortFaults = 150
+)
 
 func main() {
 	var s settings
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "where random choices come from")
-	flag.IntVar(&s.faults, "faults", 1000, "how many faults at least; the long run takes 10000")
+	flag.IntVar(&s.faults, "faults", 0, "how many faults at least; default: 1000, or 150 in a short run; the long run takes 10000")
 	flag.IntVar(&s.workers, "workers", 2, "how many nodes to use side by side")
 	flag.StringVar(&s.only, "only", "", "walk only points whose names contain this, and end")
 	flag.BoolVar(&s.storms, "storms", false, "no walk, storms only")
-	flag.BoolVar(&s.short, "short", false, "each point in one random way, and a short storm")
+	flag.BoolVar(&s.short, "short", false, "each point in one random way only, and fewer storms")
 	flag.Parse()
-	if s.short {
+	switch {
+	case s.faults > 0:
+	case s.short:
 		s.faults = shortFaults
+	default:
+		s.faults = usualFaults
 	}
 	program.Main("chaos", func(ctx context.Context) error { return run(ctx, s) })
 }

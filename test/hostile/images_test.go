@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,7 +107,13 @@ var attacks = []attack{
 	}, spec: func(*canary, string) harness.Spec {
 		return harness.Spec{Args: sh("cat /proc/keys; true"), OCI: edit(withoutDev)}
 	}},
-	// CVE-2025-52565: the console is a terminal of the container's.
+	{name: "null is a link to proc", evil: link("dev/null", to("/proc/version")), spec: func(*canary, string) harness.Spec {
+		return harness.Spec{Args: sh("cat /proc/keys"), OCI: edit(withoutDev)}
+	}, refused: true},
+	// CVE-2025-52565: the console is a terminal of the container's, and nothing else.
+	{name: "console is a link inside", evil: link("dev/console", to("/etc/hostname")), spec: func(*canary, string) harness.Spec {
+		return harness.Spec{Args: sh("test -c /etc/hostname && echo reached"), Terminal: true, OCI: edit(withOwnDev)}
+	}, refused: true},
 	{name: "console is a link to the host", evil: link("dev/console", func(c *canary) string { return filepath.Join(c.dir, "secret") }),
 		spec: func(*canary, string) harness.Spec {
 			return harness.Spec{Args: sh("test -c /dev/console && echo terminal"), Terminal: true, OCI: edit(withoutDev)}
@@ -159,15 +166,16 @@ func asUser(noNew bool) func(*canary, string) harness.Spec {
 	}
 }
 
-// withoutDev leaves /dev to the image.
+// withoutDev leaves /dev and all below to the image.
 func withoutDev(s *oci.Spec) {
-	var kept []specs.Mount
-	for _, m := range s.Mounts {
-		if m.Destination != "/dev" && !strings.HasPrefix(m.Destination, "/dev/") {
-			kept = append(kept, m)
-		}
-	}
-	s.Mounts = kept
+	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool {
+		return m.Destination == "/dev" || strings.HasPrefix(m.Destination, "/dev/")
+	})
+}
+
+// withOwnDev leaves /dev to the image, but mounts what belongs below.
+func withOwnDev(s *oci.Spec) {
+	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/dev" })
 }
 
 // TestImages wants of every attack what the stock runtime makes of it, in and
