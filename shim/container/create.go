@@ -31,6 +31,17 @@ type CreateRequest struct {
 	// Checkpoint is a directory of CRIU images to restore from; "" starts afresh.
 	Checkpoint       string
 	ParentCheckpoint string
+	// Wanted is asked when the first process is there: an error of it undoes all.
+	// nil wants the container in any case.
+	Wanted func() error
+}
+
+// stillWanted asks who wanted the container.
+func (r CreateRequest) stillWanted() error {
+	if r.Wanted == nil {
+		return nil
+	}
+	return r.Wanted()
 }
 
 // creation is a container on its way into being, with what undoes each step.
@@ -75,6 +86,9 @@ func (r *Runtime) Create(ctx context.Context, req CreateRequest, created func(*C
 	c.init.gate.Lock()
 	defer c.init.gate.Unlock()
 	if err := fault.Point("create.watch"); err != nil {
+		return nil, err
+	}
+	if err := req.stillWanted(); err != nil {
 		return nil, err
 	}
 	if err := c.init.watch(p.Wait); err != nil {

@@ -21,7 +21,7 @@ import (
 
 // Create makes a container; its first process waits for Start.
 func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
-	release, err := s.reserve(r.ID)
+	attempt, release, err := s.reserve(r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +34,9 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		return nil, errgrpc.ToGRPC(err)
 	}
 	s.noteBinaryName(req.Options)
+	req.Wanted = func() error { return s.wanted(attempt) }
 	c, err := s.runtime.Create(ctx, req, func(c *container.Container) {
-		s.mu.Lock()
-		s.containers[r.ID] = c
-		s.mu.Unlock()
+		s.add(c)
 		s.events.send(&eventtypes.TaskCreate{
 			ContainerID: r.ID,
 			Bundle:      r.Bundle,
@@ -112,6 +111,9 @@ func (s *Service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
 	c, err := s.container(r.ID)
 	if err != nil {
+		if r.ExecID == "" {
+			s.abandon(r.ID)
+		}
 		return nil, err
 	}
 	p, err := c.Delete(ctx, r.ExecID)

@@ -28,7 +28,8 @@ type Service struct {
 
 	mu         sync.Mutex // guards the following
 	containers map[string]*container.Container
-	creating   map[string]struct{}
+	creating   map[string]*attempt
+	dismissed  bool // containerd has asked for the end, but something was being created
 	warned     bool // that BinaryName means nothing here
 }
 
@@ -39,7 +40,7 @@ func New(ctx context.Context, shared container.Shared, publisher events.Publishe
 		events:     newForwarder(ctx, publisher),
 		shutdown:   shutdown,
 		containers: map[string]*container.Container{},
-		creating:   map[string]struct{}{},
+		creating:   map[string]*attempt{},
 	}
 	s.runtime = container.NewRuntime(ctx, shared, (*reporter)(s))
 	return s
@@ -73,23 +74,6 @@ func (s *Service) process(id, exec string) (*container.Process, error) {
 	return p, errgrpc.ToGRPC(err)
 }
 
-// reserve keeps a second create of the same container out.
-func (s *Service) reserve(id string) (release func(), _ error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, exists := s.containers[id]
-	_, coming := s.creating[id]
-	if exists || coming {
-		return nil, errgrpc.ToGRPCf(errdefs.ErrAlreadyExists, "container %s", id)
-	}
-	s.creating[id] = struct{}{}
-	return func() {
-		s.mu.Lock()
-		delete(s.creating, id)
-		s.mu.Unlock()
-	}, nil
-}
-
 // noteBinaryName says once that there is no runc to name.
 func (s *Service) noteBinaryName(opts options.Config) {
 	s.mu.Lock()
@@ -108,14 +92,4 @@ func (s *Service) Connect(_ context.Context, r *taskapi.ConnectRequest) (*taskap
 		resp.TaskPid = uint32(c.Init().Pid())
 	}
 	return resp, nil
-}
-
-// Shutdown ends the shim, unless containers are left.
-func (s *Service) Shutdown(context.Context, *taskapi.ShutdownRequest) (*emptypb.Empty, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.containers) == 0 && len(s.creating) == 0 {
-		s.shutdown()
-	}
-	return empty, nil
 }
