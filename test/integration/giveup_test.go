@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	containerd "github.com/containerd/containerd/v2/client"
+
 	"tango/test/harness"
 )
 
@@ -45,8 +47,8 @@ func giveUp(t *testing.T, h *harness.Harness, s harness.Spec, after time.Duratio
 	defer cancel()
 	given := c.CreateTask(ctx) != nil
 	h.Eventually("what came of it can be deleted", func() bool {
-		if given {
-			_ = h.Reload(h.Ctx(), c) // containerd may make it yet
+		if task, err := c.Container.Task(h.Ctx(), nil); err == nil { // containerd went on
+			_, _ = task.Delete(h.Ctx(), containerd.WithProcessKill)
 		}
 		return c.Delete(h.Ctx()) == nil
 	})
