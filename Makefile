@@ -198,7 +198,7 @@ sim: ## simulate the hand-over of mount locks on bigger machines (RUNFLAGS='-plo
 ifneq ($(wildcard test/compat/*.go),)
 .PHONY: compat
 compat: root build tools ## a few tests on each line of containerd since 1.7 (RUNFLAGS='-version v2.0.14': one)
-	$(call say,containerd's versions)
+	$(call say,versions of containerd)
 	@cd test && $(GO) run ./compat $(RUNFLAGS)
 endif
 
