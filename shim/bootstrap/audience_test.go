@@ -69,3 +69,21 @@ func TestSomebodyStays(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 }
+
+// TestStandstillIsOneStep wants a machine that stood still for longer than the whole
+// time to cost one step of it: whoever was about to connect is let in.
+func TestStandstillIsOneStep(t *testing.T) {
+	alone := false
+	a := newAudience(ttrpc.UnixSocketRequireSameUser(), 24*time.Hour, func() { alone = true })
+	a.look() // the timer goes off, however late
+	if alone {
+		t.Error("taken for alone after one step")
+	}
+	for range forsakenSteps - 1 {
+		a.look()
+	}
+	if !alone {
+		t.Error("not taken for alone after all steps")
+	}
+	a.timer.Stop()
+}
