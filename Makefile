@@ -110,7 +110,7 @@ root:
 	@[ "$$(id -u)" = 0 ] || { echo 'This needs root: it mounts, makes namespaces and runs containers. Try: sudo -E make $(MAKECMDGOALS)' >&2; exit 1; }
 
 .PHONY: test
-test: test-unit test-integration ## all tests (as root): units, then containers on a real containerd
+test: test-unit test-integration test-cri ## all tests (as root): units, then containers on a real containerd, then pods through CRI
 
 .PHONY: test-unit
 test-unit: root deps ## tests of the packages, on the real kernel
