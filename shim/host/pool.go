@@ -140,7 +140,7 @@ func (p *Pool) start() (*Warm, error) {
 		_ = ours.Close()
 		return nil, err
 	}
-	w := &Warm{Pid: cmd.Process.Pid, conn: ours}
+	w := &Warm{Pid: cmd.Process.Pid, conn: ours, reaper: p.reaper}
 	w.setNice(maxNice)
 	_ = cmd.Process.Release()
 	if err := w.await(startTimeout); err != nil {

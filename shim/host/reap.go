@@ -46,6 +46,16 @@ func (r *reaper) start(cmd *exec.Cmd) error {
 	return nil
 }
 
+// kill kills a process that was started here, unless it has been collected: then its
+// pid may be somebody else's.
+func (r *reaper) kill(pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pids[pid] {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
 func (r *reaper) reap() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -213,6 +213,32 @@ func TestServiceMakesShimsBeforehand(t *testing.T) {
 	}
 }
 
+// TestStoppedWarmShim stands still when it is told its role: it must not take it later,
+// beside the shim that was started in its place.
+func TestStoppedWarmShim(t *testing.T) {
+	p := newPool(t.Context(), Config{RunDir: t.TempDir()})
+	defer p.close()
+	w, err := p.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(w.Pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if err := w.Become(Role{Args: []string{"shim"}, Dir: "/"}, socket); err == nil {
+		t.Error("a stopped process takes a role")
+	}
+	ended(t, w.Pid)
+	if data, err := os.ReadFile(socket.Name()); err != nil || len(data) > 0 {
+		t.Errorf("it has taken its role: %q, %v", data, err)
+	}
+}
+
 func TestServiceLeavesNothing(t *testing.T) {
 	c, pid := run(t)
 	start(t, c) // a second one ends at once

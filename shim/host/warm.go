@@ -37,8 +37,9 @@ const maxRole = 128 << 10
 
 // Warm is a warm shim as the service sees it.
 type Warm struct {
-	Pid  int
-	conn *net.UnixConn
+	Pid    int
+	conn   *net.UnixConn
+	reaper *reaper
 }
 
 // maxNice is the nice value of those that shall be in nobody's way.
@@ -61,9 +62,15 @@ func (w *Warm) await(timeout time.Duration) error {
 }
 
 // Become gives the shim its role and the socket to serve on. After an error it is
-// no shim and ends.
-func (w *Warm) Become(r Role, socket *os.File) error {
+// dead: one that merely took too long, on a machine that stood still, would serve the
+// socket beside the next.
+func (w *Warm) Become(r Role, socket *os.File) (retErr error) {
 	defer w.Close()
+	defer func() {
+		if retErr != nil {
+			w.reaper.kill(w.Pid)
+		}
+	}()
 	w.setNice(ownNice())
 	data, err := json.Marshal(r)
 	if err != nil {
