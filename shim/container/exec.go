@@ -45,6 +45,7 @@ func (c *Container) Exec(req ExecRequest) (*Process, error) {
 		return nil, fmt.Errorf("id %s: %w", req.ID, errdefs.ErrAlreadyExists)
 	}
 	c.execs[req.ID] = p
+	PrimeCgroups() // it is about to be started
 	return p, nil
 }
 

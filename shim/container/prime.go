@@ -41,7 +41,8 @@ func primeCgroupLock() (stop func()) {
 	return func() { close(done) }
 }
 
-// PrimeCgroups does so once, for a create that is still to come, and does not wait.
+// PrimeCgroups does so once, for a create or exec that is still to come, and does not
+// wait.
 func PrimeCgroups() { go rejoinOwnCgroup() }
 
 // rejoinOwnCgroup changes nothing. That it fails doesn't matter: the lock has been
