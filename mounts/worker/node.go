@@ -59,24 +59,3 @@ func (c choice) index(node topology.NodeID) int {
 	}
 	return c.byCPU[currentCPU()]
 }
-
-// NodeOf reads the hint in a container's cpuset.mems, a list such as "0-1,3": the
-// first node in it that has a worker, else the first; [AnyNode] if the list is
-// empty or makes no sense.
-func (w *Workers) NodeOf(mems string) topology.NodeID {
-	list, err := topology.ParseCPUSet(mems)
-	if err != nil {
-		return AnyNode
-	}
-	first := AnyNode
-	for id := range list.All() {
-		node := topology.NodeID(id)
-		if i, known := w.choice.nodes[node]; known && w.stations[i].node == node {
-			return node
-		}
-		if first == AnyNode {
-			first = node
-		}
-	}
-	return first
-}

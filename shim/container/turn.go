@@ -2,8 +2,6 @@ package container
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -62,15 +60,13 @@ func (c *creation) noteService(missing bool) {
 	}
 }
 
-// homeOf is the NUMA node on which the container's mount work should be done: that of
-// its memory, or where this process runs.
+// homeOf is the NUMA node on which the container's mount work should be done: the first
+// one of its memory, or where this process runs.
 func homeOf(config *configs.Config) topology.NodeID {
 	if config.Cgroups != nil && config.Cgroups.Resources != nil {
-		first := strings.FieldsFunc(config.Cgroups.CpusetMems, func(r rune) bool { return r < '0' || r > '9' })
-		if len(first) > 0 {
-			if node, err := strconv.Atoi(first[0]); err == nil {
-				return topology.NodeID(node)
-			}
+		mems, _ := topology.ParseCPUSet(config.Cgroups.CpusetMems) // what makes no sense fails the create, later
+		for node := range mems.All() {
+			return topology.NodeID(node)
 		}
 	}
 	var cpu, node uint32
