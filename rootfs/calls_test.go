@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"tango/mounts/kernel"
 )
@@ -182,6 +185,43 @@ func checkSharing(t *testing.T, way Way) {
 	second.Close()
 	if s := p.Stats(); s.Groups != 0 || s.GroupUsers != 0 {
 		t.Errorf("no user: got %+v", s)
+	}
+}
+
+// TestStageRunsWhereItsCallerMay: what a pinned thread has done in the stage is done on
+// its CPUs, and what one does that is free again, on all.
+func TestStageRunsWhereItsCallerMay(t *testing.T) {
+	p := newPreparer(t, WayOptions)
+	st, err := p.openStage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := ownCPUs()
+	err = kernel.InNewThread(func() error {
+		var here uint32
+		if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&here)), 0, 0); errno != 0 {
+			return errno
+		}
+		one := unix.NewCPUSet(mostCPUs)
+		one.Set(int(here))
+		for _, cpus := range []unix.CPUSetDynamic{one, all} {
+			if err := unix.SchedSetaffinityDynamic(0, cpus); err != nil {
+				return err
+			}
+			err := st.do(func() error {
+				if got := ownCPUs(); !slices.Equal(got, cpus) {
+					t.Errorf("the stage's thread may run on %v, its caller on %v", got[:2], cpus[:2])
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

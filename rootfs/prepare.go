@@ -81,11 +81,11 @@ func New(c Config) *Preparer {
 func (p *Preparer) Close() error {
 	p.closed.Store(true)
 	p.stageOnce.Do(func() { p.stageErr = ErrClosed })
+	if p.freeing != nil {
+		p.freeing.Close() // what it frees may be in the stage
+	}
 	if p.stage != nil {
 		p.stage.queue.close()
-	}
-	if p.freeing != nil {
-		p.freeing.Close()
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (p *Preparer) privateOverlay(r *Rootfs, o overlay, s step, way Way) (*kerne
 
 // openStage starts the stage for its first user.
 func (p *Preparer) openStage() (*stage, error) {
-	p.stageOnce.Do(func() { p.stage, p.stageErr = newStage(p.config.Private, p.config.Log) })
+	p.stageOnce.Do(func() { p.stage, p.stageErr = newStage(p.config.Private, p.free, p.config.Log) })
 	return p.stage, p.stageErr
 }
 

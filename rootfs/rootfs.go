@@ -157,10 +157,17 @@ func (r *Rootfs) discard(parts []part) {
 
 // freeLater runs f off the caller's path, or at once if the Preparer is closed.
 func (p *Preparer) freeLater(f func()) {
-	switch {
-	case p.freeing == nil:
-		p.config.Free(f)
-	case !p.freeing.Free(f):
+	if !p.free(f) {
 		f()
 	}
+}
+
+// free runs f off the caller's path; false says that the Preparer is closed, and f
+// will not be run.
+func (p *Preparer) free(f func()) bool {
+	if p.freeing == nil {
+		p.config.Free(f)
+		return true
+	}
+	return p.freeing.Free(f)
 }

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/containerd/log"
@@ -19,8 +20,10 @@ import (
 // Names in the stage are relative: its thread's working directory is the tmpfs.
 type stage struct {
 	queue *queue
+	free  func(func()) bool // frees something later; false says that it takes no more
 	log   *log.Entry
-	last  int // guarded by being on the stage's thread
+	last  int                // guarded by being on the stage's thread
+	cpus  unix.CPUSetDynamic // that the thread may run on; likewise
 }
 
 // privateCopy gives the calling thread a mount namespace of its own.
@@ -32,9 +35,9 @@ func privateCopy() error {
 }
 
 // newStage starts the stage's thread; closing its queue ends it, and with it the
-// namespace.
-func newStage(private func() error, logger *log.Entry) (*stage, error) {
-	s := &stage{queue: newQueue(), log: logger}
+// namespace. What it frees goes through free.
+func newStage(private func() error, free func(func()) bool, logger *log.Entry) (*stage, error) {
+	s := &stage{queue: newQueue(), free: free, log: logger}
 	ready := make(chan error, 1)
 	// The thread ends with the function: it can never be what it was.
 	go func() {
@@ -52,6 +55,7 @@ func (s *stage) serve(private func() error, ready chan<- error) error {
 	if err == nil {
 		err = emptyNamespace()
 	}
+	s.cpus = ownCPUs()
 	ready <- err
 	if err == nil {
 		s.queue.run()
@@ -102,11 +106,38 @@ func emptyNamespace() error {
 	return proc.Attach(nil, "proc")
 }
 
-// do runs f on the stage's thread.
+// do runs f on the stage's thread, where the calling one may run: a mount worker's
+// is pinned to its NUMA node, and what it waits for belongs there, too.
 func (s *stage) do(f func() error) error {
 	err := ErrClosed
-	s.queue.call(func() { err = f() })
+	cpus := ownCPUs()
+	s.queue.call(func() {
+		s.moveTo(cpus)
+		err = f()
+	})
 	return err
+}
+
+// mostCPUs is what the largest kernels are built for.
+const mostCPUs = 8192
+
+// ownCPUs are those that the calling thread may run on; nil if the kernel doesn't say.
+func ownCPUs() unix.CPUSetDynamic {
+	set := unix.NewCPUSet(mostCPUs)
+	if err := unix.SchedGetaffinityDynamic(0, set); err != nil {
+		return nil
+	}
+	return set
+}
+
+// moveTo has the stage's thread run on these CPUs; it is only slower on others.
+func (s *stage) moveTo(cpus unix.CPUSetDynamic) {
+	if cpus == nil || slices.Equal(cpus, s.cpus) {
+		return
+	}
+	if err := unix.SchedSetaffinityDynamic(0, cpus); err == nil {
+		s.cpus = cpus
+	}
 }
 
 // attach gives a detached mount a place in the stage. Only on its thread.
@@ -128,17 +159,26 @@ func (s *stage) mkdir() (string, error) {
 	return name, os.Mkdir(name, 0o700)
 }
 
-// detach takes a mount out of the stage when the thread has nothing else to do.
-// The directory is removed only if empty: if the mount is still there, what it
-// shows must not be touched.
+// detach takes a mount out of the stage when nobody waits for mount work; when
+// nothing is freed that way any more, when the thread has nothing else to do.
 func (s *stage) detach(name string) {
-	s.queue.whenIdle(func() {
-		err := kernel.Unmount(name, kernel.UnmountDetach)
-		if err == nil {
-			err = unix.Rmdir(name)
-		}
-		if err != nil {
-			s.log.WithError(err).Warn("cannot free a private layer mount before the process ends")
-		}
-	})
+	unmount := func() error {
+		s.unmount(name)
+		return nil
+	}
+	if !s.free(func() { _ = s.do(unmount) }) { // fails only where the stage is gone already
+		s.queue.whenIdle(func() { s.unmount(name) })
+	}
+}
+
+// unmount removes the directory, too, but only if it is empty: if the mount is still
+// there, what it shows must not be touched.
+func (s *stage) unmount(name string) {
+	err := kernel.Unmount(name, kernel.UnmountDetach)
+	if err == nil {
+		err = unix.Rmdir(name)
+	}
+	if err != nil {
+		s.log.WithError(err).Warn("cannot free a private layer mount before the process ends")
+	}
 }
