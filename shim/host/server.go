@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tango/mounts/fault"
@@ -31,6 +32,7 @@ type server struct {
 	path     string
 	warm     *Pool
 	handle   Handler
+	asked    atomic.Uint64 // requests that came
 }
 
 // newServer listens where the relay looks.
@@ -88,6 +90,7 @@ func (s *server) run(ctx context.Context) {
 func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	fault.Here("host.accept")
+	s.asked.Add(1)
 	if err := conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
 		s.warm.warn(err)
 		return

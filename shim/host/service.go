@@ -29,6 +29,7 @@ type service struct {
 	server     *server
 	releaseExe func()
 	template   *mountns.Template // nil until there is one
+	thrift     thrift
 }
 
 // Main is the service. It returns when it is no longer needed, at once if another
@@ -124,6 +125,7 @@ func (s *service) wait(told <-chan os.Signal) {
 		case <-first.C:
 			s.holdTemplate()
 		case <-tick.C:
+			s.thrift.look(s.server.asked.Load())
 			if s.used() {
 				last = time.Now()
 			}

@@ -290,3 +290,16 @@ func TestSurroundingsTellProcessesApart(t *testing.T) {
 		t.Errorf("surroundings %+v", self)
 	}
 }
+
+// TestThrift: memory is given back once after requests, when there are no more.
+func TestThrift(t *testing.T) {
+	var saver thrift
+	for i, look := range []struct {
+		requests uint64
+		gives    bool
+	}{{0, false}, {0, false}, {3, false}, {5, false}, {5, true}, {5, false}, {6, false}, {6, true}, {6, false}} {
+		if got := saver.look(look.requests); got != look.gives {
+			t.Errorf("look %d, after %d requests: memory given back: %v", i, look.requests, got)
+		}
+	}
+}
