@@ -111,7 +111,7 @@ func (a *apt) newest(ctx context.Context, pkg, prefix string) (string, error) {
 // 6.12; by 7.2 the kernel is in binary and the list of what is built in in base.
 var kernelPackage = regexp.MustCompile(`linux-(?:image|binary|modules|base)-[0-9][^ ,|]*`)
 
-// kernelPackages returns a kernel package and all kernel packages that it needs.
+// kernelPackages returns all kernel packages that one needs.
 func (a *apt) kernelPackages(ctx context.Context, pkg, version string) ([]string, error) {
 	out, err := output(ctx, "apt-cache", append(a.options, "show", pkg+"="+version)...)
 	if err != nil {
@@ -139,13 +139,10 @@ func (a *apt) kernelPackages(ctx context.Context, pkg, version string) ([]string
 	return all, lines.Err()
 }
 
-// fetch downloads packages of one version to dir and unpacks them to root; apt
-// checks them against the signed lists.
-func (a *apt) fetch(ctx context.Context, packages []string, version, dir, root string) error {
-	args := append(append([]string{}, a.options...), "-q", "download")
-	for _, p := range packages {
-		args = append(args, p+"="+version)
-	}
+// fetch downloads packages, as NAME=VERSION or NAME/SUITE, to dir and unpacks them to
+// root; apt checks them against the signed lists.
+func (a *apt) fetch(ctx context.Context, packages []string, dir, root string) error {
+	args := slices.Concat(a.options, []string{"-q", "download"}, packages)
 	if err := again(ctx, func() error { return run(ctx, dir, "apt-get", args...) }); err != nil {
 		return err
 	}

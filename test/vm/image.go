@@ -43,7 +43,10 @@ func getImage(ctx context.Context, o options, version string) (image, error) {
 	}
 	err = inScratch(o.cache, func(scratch string) error {
 		unpacked := filepath.Join(scratch, "root")
-		if err := a.fetch(ctx, packages, full, scratch, unpacked); err != nil {
+		for i := range packages {
+			packages[i] += "=" + full
+		}
+		if err := a.fetch(ctx, packages, scratch, unpacked); err != nil {
 			return err
 		}
 		return buildImage(ctx, unpacked, scratch, dir)

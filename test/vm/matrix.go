@@ -72,6 +72,10 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 	if err != nil {
 		return nil, err
 	}
+	qemu, err := getEmulator(ctx, o)
+	if err != nil {
+		return nil, err
+	}
 	images := map[string]image{}
 	var guests []*guest
 	for _, m := range rows {
@@ -80,7 +84,7 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 				return nil, err
 			}
 		}
-		g := &guest{machine: m, image: images[m.Kernel], disk: disk, payload: p, limit: o.timeout}
+		g := &guest{machine: m, qemu: qemu, image: images[m.Kernel], disk: disk, payload: p, limit: o.timeout}
 		g.tests = m.choose(p.tests, strings.Fields(o.args))
 		g.Append += " " + o.append
 		g.dir = filepath.Join(scratch, m.Name)

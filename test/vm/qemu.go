@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ const silence = 12 * time.Minute
 // guest is one boot of one machine.
 type guest struct {
 	machine
+	qemu    emulator
 	image   image
 	disk    string // the root disk, which stays as it is
 	payload *payload
@@ -45,7 +47,7 @@ func (g *guest) boot(ctx context.Context) error {
 	defer os.Remove(g.initramfs())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", g.arguments()...)
+	cmd := exec.CommandContext(ctx, g.qemu.program, g.arguments()...)
 	cmd.Dir = g.dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+g.dir) // for the disks' temporary writes
 	watched := make(chan struct{})
@@ -107,7 +109,7 @@ func (g *guest) arguments() []string {
 	}
 	args = append(args, disk("tango-root", g.disk)...)
 	args = append(args, disk("tango-payload", g.payload.disk)...)
-	return append(append(args, accelerator()...), topology(g.Machine)...)
+	return slices.Concat(args, g.qemu.args, accelerator(), topology(g.Machine))
 }
 
 // commandLine is the kernel's: panics end the guest at once, warnings reach the
