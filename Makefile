@@ -178,10 +178,15 @@ lockwait: root build tools ## who waits for the mount locks, and how long, while
 endif
 
 ifneq ($(wildcard test/vm/*.go),)
-.PHONY: matrix
-matrix: root build tools ## the tests on several kernels in virtual machines (KERNEL=6.12, NODES=4: one of them)
-	@test/vm/provision.sh host vagrant
+.PHONY: vagrant-check
+vagrant-check: root ## the Vagrantfile, validated by Vagrant for each provider
+	$(call say,validating the Vagrantfile)
+	@test/vm/provision.sh vagrant
 	@cd test && $(GO) run ./vm vagrant
+
+.PHONY: matrix
+matrix: root build tools vagrant-check ## the tests on several kernels in virtual machines (KERNEL=6.12, NODES=4: one of them)
+	@test/vm/provision.sh host
 	@cd test && $(GO) run ./vm $(if $(KERNEL),-kernel $(KERNEL)) $(if $(NODES),-nodes $(NODES)) $(RUNFLAGS)
 endif
 
