@@ -126,7 +126,9 @@ func onBudget(t *testing.T, caps map[string]uint, options []string) error {
 		if err := limit(caps); err != nil {
 			return err
 		}
-		b, err := Build(patient(t), h.client(nil), h.order(parse(t, ms)))
+		b, err := Build(patient(t), h.client(nil), Order{
+			Plan: parse(t, ms), Node: worker.AnyNode, Turn: time.Minute, Preparer: h.preparer,
+		})
 		if err != nil {
 			return err
 		}
