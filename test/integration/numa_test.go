@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,4 +172,74 @@ func TestCPUsOfANode(t *testing.T) {
 	c := h.Run(harness.Spec{OCI: []oci.SpecOpts{oci.WithCPUs(cpus), oci.WithCPUsMems(fmt.Sprint(nodes[1]))}})
 	expectOutput(t, h, c, cpus, statusField("Cpus_allowed_list")...)
 	expectOutput(t, h, c, fmt.Sprint(nodes[1]), statusField("Mems_allowed_list")...)
+}
+
+// TestMemoryNodeHasTheMountWork: the mount service builds a container's root by the
+// worker of the node that the container's memory is to be on, and each of its workers
+// is pinned to its node. That this keeps all mount calls there is what
+// TestMountCallsComeFromTheTurnsNode of mounts/worker traces.
+func TestMemoryNodeHasTheMountWork(t *testing.T) {
+	needsNodes(t)
+	h := newNode(t)
+	o := byService(t, h)
+	service, end := supervisedService(t, h)
+	defer end()
+	built := func() (n map[int]uint64) {
+		h.Eventually("an answer", func() bool { n = builtByNode(h); return len(n) > 0 })
+		return n
+	}
+	for _, n := range homeNodes(t) {
+		before, now := built(), map[int]uint64{}
+		// On a machine that stands still now and then, a shim may lose its patience.
+		h.Eventually("a root built by the service", func() bool {
+			runOn(h, o, n)
+			now = built()
+			return !maps.Equal(now, before)
+		})
+		before[int(n.ID)] = now[int(n.ID)]
+		if !maps.Equal(now, before) {
+			t.Errorf("memory on node %d: roots were built by nodes %v, but for this one it should be %v", n.ID, now, before)
+		}
+		// The worker's and the lane's.
+		if got := threadsOn(t, service, n.CPUs); got < 2 {
+			t.Errorf("%d threads of the service are pinned to node %d's CPUs %s", got, n.ID, n.CPUs)
+		}
+	}
+}
+
+// threadsOn counts a process's threads that may run on these CPUs and no others.
+func threadsOn(t *testing.T, pid int, cpus topology.CPUSet) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		status, _ := os.ReadFile(file) // of a thread that may have ended
+		if strings.Contains(string(status), "\nCpus_allowed_list:\t"+cpus.String()+"\n") {
+			n++
+		}
+	}
+	return n
+}
+
+// homeNodes are the nodes that have both memory and CPUs.
+func homeNodes(t *testing.T) []topology.Node {
+	t.Helper()
+	m, err := topology.ReadNodes(topology.Roots{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := memoryNodes(t)
+	return slices.DeleteFunc(slices.Clone(m.Nodes()), func(n topology.Node) bool {
+		return n.CPUs.Len() == 0 || !slices.Contains(full, int(n.ID))
+	})
+}
+
+// runOn runs a container with its memory on a node, in a user namespace of its own.
+func runOn(h *harness.Harness, options any, n topology.Node) {
+	h.Delete(h.Run(harness.Spec{
+		Options: options, Image: h.Image(5), UserNS: harness.NthUserNS(int(n.ID) + 1),
+		OCI: []oci.SpecOpts{oci.WithCPUsMems(fmt.Sprint(n.ID))},
+	}))
 }

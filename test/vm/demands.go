@@ -23,7 +23,10 @@ var demands = []struct {
 	},
 	{
 		severalNodes, "integration",
-		[]string{"TestMemoryNodes", "TestMemoryPolicy", "TestCPUsOfANode", "TestMountService", "TestSupervisedMountService"},
+		[]string{
+			"TestMemoryNodes", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode", "TestMountService",
+			"TestSupervisedMountService",
+		},
 	},
 	{severalNodes, "worker", []string{"TestMountCallsComeFromTheTurnsNode", "TestNodesThatCannotWork"}},
 	{severalNodes, "remote", []string{"TestBatches"}},

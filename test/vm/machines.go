@@ -27,14 +27,16 @@ var coreTests = []string{
 	"TestLifeCycle", "TestExecProcess", "TestPauseResume", "TestPids", "TestLimits", "TestUpdate", "TestStats", "TestOOM",
 	"TestMemoryEvents", "TestPressure", "TestUnified.*", "TestOnlyUnified",
 	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestPod",
-	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryPolicy", "TestCPUsOfANode", "TestMountService", "TestSupervisedMountService",
+	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
+	"TestMountService", "TestSupervisedMountService",
 	"TestSystemdCgroup", "TestUnits", "TestAppArmor.*",
 }
 
 // nodeTests are those of what NUMA nodes are to a container.
 var nodeTests = []string{
 	"TestLifeCycle", "TestLimits",
-	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryPolicy", "TestCPUsOfANode", "TestMountService", "TestSupervisedMountService",
+	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
+	"TestMountService", "TestSupervisedMountService",
 }
 
 // sameOnAll are packages that ask the kernel for nothing that differs: the oldest
