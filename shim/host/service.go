@@ -27,6 +27,7 @@ const (
 type service struct {
 	Config
 	server     *server
+	idle       time.Duration
 	releaseExe func()
 	template   *mountns.Template // nil until there is one
 	thrift     thrift
@@ -34,7 +35,10 @@ type service struct {
 
 // Main is the service. It returns when it is no longer needed, at once if another
 // one runs. handle answers what is relayed.
-func Main(args []string, handle Handler) error {
+func Main(args []string, handle Handler) error { return serve(args, handle, idle) }
+
+// serve is Main, until there has been no shim for so long.
+func serve(args []string, handle Handler, idle time.Duration) error {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, unix.SIGTERM, unix.SIGINT)
 	c, err := ParseConfig(args)
@@ -47,7 +51,7 @@ func Main(args []string, handle Handler) error {
 	}
 	defer lock.Close()
 	defer os.Remove(lock.Name())
-	s := &service{Config: c}
+	s := &service{Config: c, idle: idle}
 	if err := s.holdExecutable(); err != nil {
 		return err
 	}
@@ -114,7 +118,7 @@ func (s *service) release() {
 // wait returns when no shim has held anything for the idle time, the run directory
 // is gone, or somebody says so by SIGTERM.
 func (s *service) wait(told <-chan os.Signal) {
-	first, tick := time.NewTimer(settle), time.NewTicker(every)
+	first, tick := time.NewTimer(settle), time.NewTicker(min(every, s.idle/4))
 	defer first.Stop()
 	defer tick.Stop()
 	last := time.Now()
@@ -129,7 +133,7 @@ func (s *service) wait(told <-chan os.Signal) {
 			if s.used() {
 				last = time.Now()
 			}
-			if time.Since(last) >= idle || s.gone() {
+			if time.Since(last) >= s.idle || s.gone() {
 				return
 			}
 		}

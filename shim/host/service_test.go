@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == Action:
-		err = Main(os.Args[2:], echo)
+		err = mainFor(os.Getenv(idleEnv))
 	case len(os.Args) > 1 && os.Args[1] == WarmAction:
 		err = playRole()
 	case len(os.Args) > 1 && os.Args[1] == attackAction:
@@ -35,6 +37,21 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// idleEnv says after which time a service of these tests ends, if not the usual one.
+const idleEnv = "TANGO_TEST_IDLE"
+
+// mainFor is a service for a time.
+func mainFor(idle string) error {
+	if idle == "" {
+		return Main(os.Args[2:], echo)
+	}
+	d, err := time.ParseDuration(idle)
+	if err != nil {
+		return err
+	}
+	return serve(os.Args[2:], echo, d)
 }
 
 // echo answers with what it was asked; "become" makes a warm shim of it.
@@ -251,6 +268,43 @@ func TestServiceLeavesNothing(t *testing.T) {
 		_, err := os.Lstat(string(c.Executables))
 		return len(left) == 0 && os.IsNotExist(err)
 	})
+}
+
+// TestServiceEndsWhenIdle: it stays as long as a shim holds what it keeps, and ends some
+// time after the last one.
+func TestServiceEndsWhenIdle(t *testing.T) {
+	const soon = 200 * time.Millisecond
+	t.Setenv(idleEnv, soon.String())
+	dir := t.TempDir()
+	c := Config{RunDir: dir, Executables: pidref.Dir(filepath.Join(dir, "exe", "key")), Relay: "test.relay", Bundles: dir}
+	shim := exec.Command("sleep", "1000")
+	if err := shim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() {
+		_ = shim.Process.Kill()
+		_ = shim.Wait() // it was killed
+	})
+	defer end()
+	if _, err := c.Executables.Add(shim.Process.Pid, "exe", open(t, "/proc/self/exe")); err != nil {
+		t.Fatal(err)
+	}
+	start(t, c)
+	var pid int
+	eventually(t, "a service runs", func() bool {
+		for _, holder := range c.Executables.Holders() {
+			if holder != shim.Process.Pid {
+				pid = holder
+			}
+		}
+		return pid != 0
+	})
+	time.Sleep(5 * soon)
+	if reaped, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); reaped != 0 || err != nil {
+		t.Fatalf("it has ended although there is a shim: %d, %v", reaped, err)
+	}
+	end()
+	ended(t, pid)
 }
 
 func TestServiceKeepsTheTemplate(t *testing.T) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -71,6 +72,28 @@ func TestMountService(t *testing.T) {
 			runServed(t, h, o, ns, volume)
 			return builtByService(h) == built+1
 		})
+	}
+	h.Delete(first)
+	h.CheckLeaks()
+}
+
+// TestMountServiceOutlivesContainerd: it is the same one that builds after containerd was
+// restarted, in order and with SIGKILL.
+func TestMountServiceOutlivesContainerd(t *testing.T) {
+	h := newNode(t)
+	o := byService(t, h)
+	first := h.Run(harness.Spec{})
+	h.Eventually("a root built by the service", func() bool { return runsByService(h, o) })
+	before := hostService(t, h)
+	for _, end := range []func() error{h.Stop, h.Crash} {
+		if err := errors.Join(end(), h.Boot(h.Ctx()), h.Reload(h.Ctx(), first)); err != nil {
+			t.Fatal(err)
+		}
+		built := builtByService(h)
+		h.Eventually("one more built by the service", func() bool { return runsByService(h, o) && builtByService(h) > built })
+		if now := hostService(t, h); now != before || now == 0 {
+			t.Errorf("process %d serves, before containerd's end it was %d", now, before)
+		}
 	}
 	h.Delete(first)
 	h.CheckLeaks()
@@ -181,14 +204,21 @@ func fallbacks(h *harness.Harness) (n uint64) {
 // killService kills the host service; false says that there is none.
 func killService(t *testing.T, h *harness.Harness) bool {
 	t.Helper()
+	pid := hostService(t, h)
+	return pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil
+}
+
+// hostService is the host service's process; 0 if there is none.
+func hostService(t *testing.T, h *harness.Harness) int {
+	t.Helper()
 	all, err := h.Processes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range all {
 		if harness.IsHostService(p) {
-			return syscall.Kill(p.PID, syscall.SIGKILL) == nil
+			return p.PID
 		}
 	}
-	return false
+	return 0
 }
