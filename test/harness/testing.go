@@ -236,11 +236,17 @@ func (h *Harness) Image(layers int) containerd.Image {
 // and fails the test if it never does.
 func (h *Harness) Eventually(what string, holds func() bool) {
 	h.t.Helper()
-	for !holds() {
+	for {
+		asked := time.Now()
+		if holds() {
+			return
+		}
+		// Where asking is slow, as long again is left to what is waited for.
+		pause := max(10*time.Millisecond, time.Since(asked))
 		select {
 		case <-h.ctx.Done():
 			h.t.Fatalf("waited in vain until %s", what)
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
