@@ -315,7 +315,9 @@ func (c *Client) exchange(ctx context.Context, m *message) (_ *message, _ *net.U
 	if err := conn.SetDeadline(until); err != nil {
 		return nil, nil, err
 	}
-	m.limit = c.config.Patience
+	// The service gives up first: were both to mount the same upper directory, the
+	// later one would take its work directory away from the other.
+	m.limit = c.config.Patience * 3 / 4
 	if err := send(conn, m); err != nil {
 		return nil, nil, err
 	}

@@ -13,7 +13,7 @@
 //	client                                  server
 //	  | request (lease, work, stats) [fds]     |  one at a time; work may end
 //	  |                                        |  with a lease
-//	  |--------------------------------------->|  limit: how long the client waits
+//	  |--------------------------------------->|  limit: how long it may take
 //	  |                          reply [fds]   |
 //	  |<---------------------------------------|
 //	  | release                                |  of a lease; has no reply

@@ -40,7 +40,7 @@ type message struct {
 	kind   kind
 	node   topology.NodeID // of a request
 	status unix.Errno      // of a reply: 0, or what went wrong, with the words in payload
-	limit  time.Duration   // of a request: how long its sender waits for the reply
+	limit  time.Duration   // of a request: how long the service may take; its sender waits longer
 	hold   time.Duration   // of a request for a lease: for how long at most; of its reply: for how long
 	// payload is that of the request's kind, or of its reply.
 	payload []byte
