@@ -81,8 +81,7 @@ func (l *rush) run(ctx context.Context, threads int) {
 	var crew sync.WaitGroup
 	for range threads {
 		crew.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
+			runtime.LockOSThread() // for good: a way may change what is the thread's own
 			for ctx.Err() == nil && time.Now().Before(l.until) && l.left.Add(-1) >= 0 {
 				if !l.one(ctx) {
 					return

@@ -9,7 +9,8 @@ import (
 
 // way is a way to make roots. Its methods are called from many threads.
 type way interface {
-	// build makes a root in the slot, attached.
+	// build makes a root in the slot, attached. It is called on a thread that its
+	// caller will not use for anything else.
 	build(ctx context.Context, s *slot) error
 	// remove takes the root away, at once or later, and then calls done, from
 	// any goroutine.
@@ -25,6 +26,7 @@ var ways = []struct {
 }{
 	{"layers", "a mount per layer", newPerLayer},
 	{"grouped", "layers grouped, attached", newGrouped},
+	{"inplace", "layers grouped, in place", newInPlace},
 	{"detached", "layers grouped, detached", newDetached},
 	{"worker", "the same, by the worker", newByWorker},
 }

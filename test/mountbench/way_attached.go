@@ -81,6 +81,11 @@ func (a *attached) build(_ context.Context, s *slot) (retErr error) {
 		}
 		done = append(done, s.layer(name))
 	}
+	return a.overlay(s)
+}
+
+// overlay makes the root by mount(2).
+func (a *attached) overlay(s *slot) error {
 	if err := unix.Mount("overlay", s.root(), "overlay", 0, a.options(s)); err != nil {
 		return fmt.Errorf("cannot mount a root of %d layers: %w", a.bed.layers, err)
 	}

@@ -15,8 +15,9 @@ import (
 // errCannotHere says that the kernel lacks what a way needs.
 var errCannotHere = errors.New("this kernel cannot stack layers that are attached nowhere (Linux 6.15)")
 
-// detached makes roots as tango does: one id-mapped mount of the layers' parent,
-// attached nowhere, with the layers given to the overlay by descriptor.
+// detached makes roots as tango does where it can't say yet where they will be, as in
+// its mount service: one id-mapped mount of the layers' parent, attached nowhere, with
+// the layers given to the overlay by descriptor.
 type detached struct {
 	bed *bed
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/kernel"
 	"tango/test/private"
 )
 
@@ -66,7 +67,7 @@ func TestRoots(t *testing.T) {
 			b := newTestBed(t, 1)
 			w := open(t, name, b)
 			s := <-b.free
-			if err := w.build(context.Background(), s); err != nil {
+			if err := kernel.InNewThread(func() error { return w.build(context.Background(), s) }); err != nil {
 				t.Fatal(err)
 			}
 			checkRoot(t, s)
