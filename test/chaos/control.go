@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -43,12 +44,17 @@ func (c control) disarm() {
 // strike is a fault that has happened.
 type strike struct{ point, kind string }
 
-// killedBefore tells whether a shim was killed that containerd had not reached yet.
+// unreached are the points between the making of a shim's socket and containerd's
+// connection to it.
+var unreached = []string{"bootstrap.sealed", "bootstrap.spawn", "bootstrap.register", "serve.begin", "serve.publisher"}
+
+// killedBefore tells whether a process was killed that had the socket of a shim which
+// containerd had not reached yet.
 func (c control) killedBefore() bool {
 	for name := range c.names("fired") {
 		_, at, _ := strings.Cut(name, "-")
 		what, _ := os.ReadFile(filepath.Join(string(c), "fired", name))
-		if strings.HasPrefix(string(what), kill) && (at == "serve.begin" || at == "serve.publisher") {
+		if strings.HasPrefix(string(what), kill) && slices.Contains(unreached, at) {
 			return true
 		}
 	}
