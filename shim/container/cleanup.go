@@ -144,7 +144,7 @@ func destroyHalfMade(ctx context.Context, id, bundle string, opts options.Config
 		return
 	}
 	cg, err := manager.New(config.Cgroups)
-	if err != nil || !cg.Exists() {
+	if err != nil {
 		return
 	}
 	killAll(cg)
@@ -153,16 +153,19 @@ func destroyHalfMade(ctx context.Context, id, bundle string, opts options.Config
 	}
 }
 
+// killAll kills whatever is in the cgroup, in any hierarchy: libcontainer makes it in
+// one after the other, and moves the process into each as soon as it is made.
 func killAll(cg cgroups.Manager) {
 	_ = cg.Freeze(cgroups.Thawed)
-	pids, err := cg.GetAllPids()
-	if err != nil {
-		return
+	var all []int
+	for _, path := range cg.GetPaths() {
+		pids, _ := cgroups.GetAllPids(path) // none where it was not made
+		all = append(all, pids...)
 	}
-	for _, pid := range pids {
+	for _, pid := range all {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
-	for _, pid := range pids {
+	for _, pid := range all {
 		awaitGone(pid)
 	}
 }

@@ -1,14 +1,19 @@
 package container
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/opencontainers/cgroups/manager"
 	"golang.org/x/sys/unix"
+
+	"tango/shim/options"
 )
 
 // TestCleanUpsTakeTurns: who cleans up waits for who is at it already.
@@ -73,5 +78,49 @@ func TestLostIsToldAlike(t *testing.T) {
 	}
 	if none := howItEnded(t.Context(), t.TempDir(), 0); none.Pid != 0 || none.Exit.Status != 137 {
 		t.Errorf("without a process: %+v", none)
+	}
+}
+
+// TestHalfMadeCgroup: of a cgroup that was made in some hierarchies only, when the shim
+// was killed, nothing is left in any.
+func TestHalfMadeCgroup(t *testing.T) {
+	bundle, id := t.TempDir(), "half"
+	spec := plainSpec()
+	spec.Linux.CgroupsPath = fmt.Sprintf("/tango-test-%d/%s", os.Getpid(), id)
+	data, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o600),
+		os.MkdirAll(filepath.Join(bundle, "state", id), 0o700), // libcontainer has begun
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := newConfig(id, bundle, spec, options.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cg, err := manager.New(config.Cgroups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for controller, path := range cg.GetPaths() {
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Rmdir(filepath.Dir(path)) })
+		if _, err := CleanUp(t.Context(), id, "namespace", bundle); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("the cgroup is left where only %q has one", controller)
+			_ = unix.Rmdir(path)
+		}
+		if err := os.MkdirAll(filepath.Join(bundle, "state", id), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
