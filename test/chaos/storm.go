@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/containerd/containerd/v2/core/leases"
 
 	"tango/test/harness"
 )
@@ -183,7 +186,20 @@ func (b *bench) revive(ctx context.Context) error {
 		return err
 	}
 	b.down.Store(false)
-	return b.listen(ctx)
+	return errors.Join(b.dropLeases(ctx), b.listen(ctx))
+}
+
+// dropLeases has containerd collect what its clients had begun to make when it was
+// killed: they hold that by leases, which they couldn't give back.
+func (b *bench) dropLeases(ctx context.Context) error {
+	ctx = b.Context(ctx)
+	manager := b.Client().LeasesService()
+	all, err := manager.List(ctx)
+	errs := []error{err}
+	for _, l := range all {
+		errs = append(errs, manager.Delete(ctx, l, leases.SynchronousDelete))
+	}
+	return errors.Join(errs...)
 }
 
 func problem(err error) []string {
