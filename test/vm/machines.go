@@ -41,7 +41,7 @@ var nodeTests = []string{
 
 // sameOnAll are packages that ask the kernel for nothing that differs: the oldest
 // and the newest run them.
-var sameOnAll = []string{"shim/operator", "shim/options", "shim/rollout", "shim/telemetry"}
+var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "shim/rollout", "shim/telemetry"}
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
@@ -78,11 +78,11 @@ func variants() []machine {
 		}),
 		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
 			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
-			m.Groups, m.Run = []string{"mounts", "integration"}, nodeTests
+			m.Groups, m.Less, m.Run = []string{"mounts", "integration"}, nil, nodeTests
 		}),
 		variant("7.2", "emptynode", "a node that has CPUs and no memory", func(m *machine) {
 			m.CPUs, m.Nodes, m.EmptyNodes = 6, 3, 1
-			m.Groups, m.Run = []string{"mounts", "integration"}, nodeTests
+			m.Groups, m.Less, m.Run = []string{"mounts", "integration"}, nil, nodeTests
 		}),
 		variant("6.12", "systemd", "systemd is PID 1 and owns the cgroups", func(m *machine) {
 			m.Systemd = true
