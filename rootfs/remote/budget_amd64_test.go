@@ -52,7 +52,7 @@ var calls = slices.Concat(
 	[]uint32{ // files, of /proc and /sys mostly
 		unix.SYS_CLOSE, unix.SYS_FCHMODAT, unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_FSTAT, unix.SYS_FSTATFS, unix.SYS_GETDENTS64,
 		unix.SYS_GETEUID, unix.SYS_GETUID, unix.SYS_IOCTL, unix.SYS_LSEEK, unix.SYS_MKDIRAT, unix.SYS_NEWFSTATAT, unix.SYS_OPENAT,
-		unix.SYS_OPENAT2, unix.SYS_PREAD64, unix.SYS_READ, unix.SYS_READLINKAT, unix.SYS_STATX, unix.SYS_UNLINKAT, unix.SYS_WRITE,
+		unix.SYS_OPENAT2, unix.SYS_PREAD64, unix.SYS_READ, unix.SYS_READLINKAT, unix.SYS_STATX, unix.SYS_SYMLINKAT, unix.SYS_UNLINKAT, unix.SYS_WRITE,
 	},
 	[]uint32{ // its socket
 		unix.SYS_ACCEPT4, unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_GETSOCKNAME, unix.SYS_GETSOCKOPT, unix.SYS_LISTEN,
