@@ -241,6 +241,7 @@ func (c *Container) Pause() error {
 	return c.change(opPause, Paused, "OCI runtime pause failed", func(lc *libcontainer.Container) error {
 		c.pausing.Store(true)
 		defer c.pausing.Store(false)
+		c.awaitProgram()
 		return freeze(lc)
 	})
 }
