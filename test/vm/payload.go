@@ -94,7 +94,7 @@ func (p *payload) buildGroup(ctx context.Context, root, tree string, g group) er
 			p.broken[pkg] = strings.TrimSpace(string(out))
 			continue
 		}
-		if err := copyTestdata(dir, filepath.Join(tree, "src", rel)); err != nil {
+		if err := copyPackage(dir, filepath.Join(tree, "src", rel)); err != nil {
 			return err
 		}
 		p.tests = append(p.tests, t)
@@ -102,10 +102,20 @@ func (p *payload) buildGroup(ctx context.Context, root, tree string, g group) er
 	return nil
 }
 
-// copyTestdata gives a package's tests the working directory that they expect.
-func copyTestdata(from, to string) error {
+// copyPackage gives a package's tests the working directory that they expect: its
+// testdata, and its sources, which some hold the documentation against.
+func copyPackage(from, to string) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
+	}
+	sources, err := filepath.Glob(filepath.Join(from, "*.go"))
+	if err != nil {
+		return err
+	}
+	for _, f := range sources {
+		if err := copyFile(f, filepath.Join(to, filepath.Base(f))); err != nil {
+			return err
+		}
 	}
 	data := filepath.Join(from, "testdata")
 	if _, err := os.Stat(data); os.IsNotExist(err) {
