@@ -47,7 +47,20 @@ func assemble(o overlay, flags Flags, dirs overlayDirs) (*kernel.Mount, error) {
 			return nil, fmt.Errorf("cannot use workdir %q: %w", o.work, err)
 		}
 	}
+	if err := o.stillWanted(); err != nil {
+		return nil, err
+	}
 	return finish(c, o.params, flags)
+}
+
+// stillWanted is an error if the caller has given up. Two overlays must not be made of
+// one work directory: the kernel empties it for the second, and the first can't change
+// its files any more.
+func (o overlay) stillWanted() error {
+	if o.abandoned == nil || o.upper == "" {
+		return nil
+	}
+	return o.abandoned()
 }
 
 // set hands the directory over. Upper and work directories are unescaped by the

@@ -41,7 +41,9 @@ func (s *stage) assembleByString(o overlay, flags Flags, dirs overlayDirs) (_ *k
 	if err := unix.Chdir(links); err != nil {
 		return nil, fmt.Errorf("cannot enter %q: %w", links, err)
 	}
-	err = kernel.MountOn(dir, "overlay", o.source, flags.legacy(), data)
+	if err = o.stillWanted(); err == nil {
+		err = kernel.MountOn(dir, "overlay", o.source, flags.legacy(), data)
+	}
 	if err := unix.Chdir(".."); err != nil {
 		return nil, fmt.Errorf("cannot leave %q: %w", links, err)
 	}

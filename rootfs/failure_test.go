@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -266,4 +267,41 @@ func TestOptionStringTooLong(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "4095") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestPrepareGivenUp: who gives up while layers are looked up gets no overlay, whatever
+// the way: the next attempt may use its work directory already.
+func TestPrepareGivenUp(t *testing.T) {
+	for _, way := range waysHere(t, WayPlain, WayDetached, WayPrivate, WayOptions) {
+		p := newPreparer(t, way)
+		var options []string
+		if way != WayPlain {
+			options = mapped
+		}
+		plan := mustParse(t, manyLayers(t, 3, options...))
+		startStage(t, p, way)
+		ctx := &impatient{Context: t.Context(), looks: 1}
+		var r *Rootfs
+		var err error
+		calls := callLog(t, func() { r, err = p.Prepare(ctx, plan) })
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, %v", way, r, err)
+		}
+		if slices.Contains(calls, "fsmount") || slices.Contains(calls, "mount") {
+			t.Errorf("%s: a mount was made: %v", way, calls)
+		}
+	}
+}
+
+// impatient is canceled when it was looked at so often.
+type impatient struct {
+	context.Context
+	looks int
+}
+
+func (i *impatient) Err() error {
+	if i.looks--; i.looks < 0 {
+		return context.Canceled
+	}
+	return nil
 }

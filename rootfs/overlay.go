@@ -19,6 +19,10 @@ type overlay struct {
 	upper  string   // empty in a read-only view, and then so is work
 	work   string
 	params []string
+
+	// abandoned tells whether the caller has given up, whose next attempt may use the
+	// same upper and work directory; nil if nobody can.
+	abandoned func() error
 }
 
 func parseOverlay(source string, opts options) (body, *OptionError) {

@@ -97,7 +97,8 @@ var ErrClosed = errors.New("cannot prepare: preparer is closed")
 // runs in changes. On an error nothing is left. The caller owns the Rootfs.
 //
 // Sources and layers are looked up in the mount namespace of the calling thread.
-// Prepare stops between two mounts when ctx ends.
+// Prepare stops between two mounts when ctx ends, and at the last moment before it
+// makes an overlay: who was stopped meanwhile must not mount what others do by now.
 func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
 	if len(plan.steps) == 0 {
 		return nil, ErrEmptyPlan
@@ -115,7 +116,7 @@ func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
 			err = fault.Point("rootfs.step")
 		}
 		if err == nil {
-			err = p.prepareStep(r, s)
+			err = p.prepareStep(ctx, r, s)
 		}
 		if err != nil {
 			r.Close()
@@ -126,11 +127,12 @@ func (p *Preparer) Prepare(ctx context.Context, plan Plan) (*Rootfs, error) {
 }
 
 // prepareStep adds the step's mount to r, and what it uses of others.
-func (p *Preparer) prepareStep(r *Rootfs, s step) error {
+func (p *Preparer) prepareStep(ctx context.Context, r *Rootfs, s step) error {
 	var mount *kernel.Mount
 	var err error
 	switch b := s.body.(type) {
 	case overlay:
+		b.abandoned = ctx.Err
 		return p.prepareOverlay(r, b, s)
 	case bind:
 		mount, err = p.prepareBind(r, b, s)
