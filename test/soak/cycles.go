@@ -40,7 +40,10 @@ func soakPod(ctx context.Context, n *harness.Node, s settings) error {
 	if err != nil || len(shims) != 1 {
 		return fmt.Errorf("%d shims, want 1: %w", len(shims), err)
 	}
-	if err := soak(ctx, s.cycles, shims[0].PID, func() error { return cycle(ctx, n, harness.Spec{Annotations: pod}) }); err != nil {
+	pid := shims[0].PID
+	err = soak(ctx, s.cycles, func() (holds, error) { return lookShim(ctx, n, pid) },
+		func() error { return cycle(ctx, n, harness.Spec{Annotations: pod}) })
+	if err != nil {
 		return err
 	}
 	return sandbox.Delete(ctx)
@@ -49,11 +52,12 @@ func soakPod(ctx context.Context, n *harness.Node, s settings) error {
 // soakShims is for what shims leave to others: containerd's own process is looked
 // at, which holds a connection and pipes for each of them.
 func soakShims(ctx context.Context, n *harness.Node, s settings) error {
-	return soak(ctx, s.cycles/10, n.DaemonPID(), func() error { return cycle(ctx, n, harness.Spec{}) })
+	pid := n.DaemonPID()
+	return soak(ctx, s.cycles/10, func() (holds, error) { return look(pid) }, func() error { return cycle(ctx, n, harness.Spec{}) })
 }
 
 // soak repeats something and compares what a process holds.
-func soak(ctx context.Context, cycles, pid int, once func() error) error {
+func soak(ctx context.Context, cycles int, look func() (holds, error), once func() error) error {
 	var first holds
 	for i := range cycles + warm {
 		if ctx.Err() != nil {
@@ -64,13 +68,13 @@ func soak(ctx context.Context, cycles, pid int, once func() error) error {
 		}
 		if i == warm-1 {
 			var err error
-			if first, err = look(pid); err != nil {
+			if first, err = look(); err != nil {
 				return err
 			}
 			fmt.Printf("  after %6d: %v\n", warm, first)
 		}
 	}
-	last, err := look(pid)
+	last, err := look()
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"tango/test/harness"
 )
@@ -18,11 +22,13 @@ type holds struct {
 	threads  int
 	watches  int // of inotify
 	keyrings int
+	routines int            // goroutines, of a shim; else 0
 	kinds    map[string]int // the descriptors, by what they are
 }
 
 func (h holds) String() string {
-	return fmt.Sprintf("%d kB, %d fds, %d threads, %d inotify watches, %d keyrings", h.rss, h.fds, h.threads, h.watches, h.keyrings)
+	return fmt.Sprintf("%d kB, %d fds, %d threads, %d goroutines, %d inotify watches, %d keyrings",
+		h.rss, h.fds, h.threads, h.routines, h.watches, h.keyrings)
 }
 
 // look reads what a process holds now.
@@ -50,6 +56,38 @@ func look(pid int) (h holds, err error) {
 	return h, err
 }
 
+// lookShim does so at a shim, and counts its goroutines, which it writes to the log when
+// it is told to.
+func lookShim(ctx context.Context, n *harness.Node, pid int) (holds, error) {
+	h, err := look(pid)
+	if err != nil {
+		return h, err
+	}
+	const begin, end = "BEGIN goroutine stack dump", "END goroutine stack dump"
+	before, err := n.Log()
+	if err != nil {
+		return h, err
+	}
+	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil {
+		return h, err
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		log, err := n.Log()
+		if err != nil {
+			return h, err
+		}
+		if said := log[len(before):]; strings.Contains(said, end) {
+			_, stacks, _ := strings.Cut(said, begin)
+			h.routines = len(routine.FindAllString(stacks, -1))
+			return h, nil
+		}
+	}
+	return h, errors.New("the shim does not write its stacks to the log")
+}
+
+// routine begins a goroutine's stack.
+var routine = regexp.MustCompile(`goroutine [0-9]+ \[`)
+
 // numbers are what tells descriptors of one kind apart.
 var numbers = regexp.MustCompile(`[0-9a-f]*[0-9][0-9a-f]*`)
 
@@ -73,13 +111,14 @@ const (
 	moreKB      = 8 << 10
 	moreFDs     = 4
 	moreThreads = 6
+	moreGo      = 6
 	moreKeys    = 8 // others on the machine have some, too
 )
 
 // grown returns an error if the process holds more than it should.
 func (h holds) grown(from holds) error {
 	if h.rss > from.rss+moreKB || h.fds > from.fds+moreFDs || h.threads > from.threads+moreThreads ||
-		h.watches > from.watches || h.keyrings > from.keyrings+moreKeys {
+		h.routines > from.routines+moreGo || h.watches > from.watches || h.keyrings > from.keyrings+moreKeys {
 		return fmt.Errorf("it grows: from %v to %v%s", from, h, h.more(from))
 	}
 	return nil
