@@ -172,6 +172,7 @@ func TestRefusedBuild(t *testing.T) {
 	inside(t, b.Root, shows(2, 0))
 	b.Turn.Release()
 	must(t, b.Root.Close())
+	h.stop() // nobody else reads it from here on
 	h.builder.standing = own
 	for name, payload := range map[string][]byte{
 		"nothing":        nil,
