@@ -2,7 +2,9 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"google.golang.org/protobuf/proto"
@@ -20,7 +22,7 @@ func remove(ctx context.Context, inv *invocation, c caller) error {
 		bundle = inv.bundle
 	}
 	removeDeadSockets(ctx, inv.addresses(ctx, c.dir))
-	lost, err := container.CleanUp(ctx, inv.id, inv.namespace, bundle)
+	lost, err := cleanUp(ctx, inv, bundle)
 	if err != nil {
 		return err
 	}
@@ -35,4 +37,23 @@ func remove(ctx context.Context, inv *invocation, c caller) error {
 	fault.Here("remove.reply")
 	_, err = c.stdout.Write(data)
 	return err
+}
+
+// cleanUpAgain is after how long a clean-up that has failed is tried again.
+const cleanUpAgain = 200 * time.Millisecond
+
+// cleanUp tries twice: containerd asks once only, removes the bundle whatever the
+// answer, and what is not taken away now stays. What a machine is out of, memory say,
+// it may have a moment later.
+func cleanUp(ctx context.Context, inv *invocation, bundle string) (container.Lost, error) {
+	lost, err := container.CleanUp(ctx, inv.id, inv.namespace, bundle)
+	if err == nil {
+		return lost, nil
+	}
+	time.Sleep(cleanUpAgain)
+	lost, again := container.CleanUp(ctx, inv.id, inv.namespace, bundle)
+	if again != nil {
+		return lost, errors.Join(err, again)
+	}
+	return lost, nil
 }
