@@ -119,11 +119,12 @@ func sumOf(size int64) (sum [sha256.Size]byte) {
 const bombPids = 200
 
 // forkBomb wants a container that ignores SIGTERM and forks as fast as it can to
-// be killed and deleted like any other.
+// be killed and deleted like any other. Its first process does not fork: a shell that
+// can't ends.
 func forkBomb(ctx context.Context, n *harness.Node, _ settings) error {
 	limit := int64(bombPids)
 	c, err := n.Run(ctx, harness.Spec{
-		Args: []string{"/bin/sh", "-c", "trap '' TERM; bomb() { trap '' TERM; bomb & bomb & wait; }; while :; do bomb 2>/dev/null; sleep 0.1; done"},
+		Args: []string{"/bin/sh", "-c", "trap '' TERM; bomb() { while :; do bomb & done; }; bomb 2>/dev/null & bomb 2>/dev/null & exec sleep 1000000"},
 		OCI:  []oci.SpecOpts{oci.WithPidsLimit(limit)},
 	})
 	if err != nil {
