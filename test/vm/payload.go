@@ -141,20 +141,11 @@ func copyBinaries(root, to string) error {
 // readByTests are directories of the repository that tests hold the code against.
 var readByTests = []string{"docs", "deploy"}
 
-// sourcesReadByTests are files that tests read where they are.
-var sourcesReadByTests = []string{"shim/options/config.go"}
-
 // copyRepository gives tests what they read of the repository, and the programs
 // where they look for them beside it.
 func copyRepository(root, to string) error {
 	for _, dir := range readByTests {
 		if err := os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(root, dir))); err != nil {
-			return err
-		}
-	}
-	for _, file := range sourcesReadByTests {
-		at := filepath.Join(to, file)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), copyFile(filepath.Join(root, file), at)); err != nil {
 			return err
 		}
 	}
