@@ -114,15 +114,13 @@ func abStatusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if c.Bool("json") {
-				err = printJSON(c.Root().Writer, s)
-			} else {
-				err = s.write(c.Root().Writer)
+			if err := show(c, s); err != nil {
+				return err
 			}
-			if err == nil && len(s.Disabled) > 0 {
+			if len(s.Disabled) > 0 {
 				return errDisabled
 			}
-			return err
+			return nil
 		},
 	}
 }

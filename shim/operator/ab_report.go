@@ -55,10 +55,7 @@ func abReportCommand() *cli.Command {
 					return err
 				}
 			}
-			if c.Bool("json") {
-				return printJSON(c.Root().Writer, r)
-			}
-			return r.write(c.Root().Writer)
+			return show(c, r)
 		},
 	}
 }

@@ -76,10 +76,7 @@ func psCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if c.Bool("json") {
-				return printJSON(c.Root().Writer, ps)
-			}
-			return ps.write(c.Root().Writer)
+			return show(c, ps)
 		},
 	}
 }

@@ -113,3 +113,13 @@ func tidy(d time.Duration) string {
 	}
 	return d.Round(100 * time.Nanosecond).String()
 }
+
+// armsOf are the arms that occur, in order.
+func armsOf(operations []telemetry.Operation) []string {
+	var arms []string
+	for _, o := range operations {
+		arms = append(arms, o.Arm)
+	}
+	slices.Sort(arms)
+	return slices.Compact(arms)
+}

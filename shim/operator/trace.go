@@ -52,10 +52,7 @@ func traceCommand() *cli.Command {
 					return err
 				}
 			}
-			if c.Bool("json") {
-				return printJSON(c.Root().Writer, t)
-			}
-			return t.write(c.Root().Writer)
+			return show(c, t)
 		},
 	}
 }
