@@ -124,7 +124,7 @@ const bombPids = 200
 func forkBomb(ctx context.Context, n *harness.Node, _ settings) error {
 	limit := int64(bombPids)
 	c, err := n.Run(ctx, harness.Spec{
-		Args: []string{"/bin/sh", "-c", "trap '' TERM; bomb() { while :; do bomb & done; }; bomb 2>/dev/null & bomb 2>/dev/null & exec sleep 1000000"},
+		Args: []string{"/bin/sh", "-c", "trap '' TERM; bomb() { while :; do bomb & done; }; bomb 2>/dev/null & exec sleep 1000000"},
 		OCI:  []oci.SpecOpts{oci.WithPidsLimit(limit)},
 	})
 	if err != nil {
