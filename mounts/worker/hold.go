@@ -35,27 +35,25 @@ type Lease struct {
 // newLease lends the hold; late is called if the time ends it.
 func newLease(hold *Hold, most time.Duration, over, late func()) *Lease {
 	l := &Lease{hold: hold, over: over}
-	l.timer = time.AfterFunc(most, func() {
-		if l.end() {
-			late()
-		}
-	})
+	l.timer = time.AfterFunc(most, func() { l.end(late) })
 	return l
 }
 
 // Release gives the turn back; a second call does nothing. The nil Lease has
 // nothing to give back.
 func (l *Lease) Release() {
-	if l != nil && l.end() {
+	if l != nil && l.end(func() {}) {
 		l.timer.Stop()
 	}
 }
 
-// end ends the lease; false says that it had ended before.
-func (l *Lease) end() bool {
+// end ends the lease, and calls before first, so that whoever has the turn next finds
+// it done; false says that the lease had ended already.
+func (l *Lease) end(before func()) bool {
 	if !l.ended.CompareAndSwap(false, true) {
 		return false
 	}
+	before()
 	l.hold.Release()
 	l.over()
 	return true
