@@ -21,6 +21,9 @@ const (
 	// refillDelay keeps the start of the next warm shim out of the way of the
 	// container that has just taken one.
 	refillDelay = 60 * time.Millisecond
+	// maxDefer bounds how often that delay begins anew: where containers start
+	// faster than it passes, there would never be a warm shim again.
+	maxDefer = 500 * time.Millisecond
 	// maxWarm bounds how many wait. More than one do when starts come faster than
 	// they are replaced.
 	maxWarm = 4
@@ -41,6 +44,7 @@ type Pool struct {
 	want   int
 	asked  bool // whether somebody has ever
 	refill *time.Timer
+	since  time.Time // when somebody first asked after the last fill
 	closed bool
 	warned bool
 	reaper *reaper
@@ -66,7 +70,7 @@ func (p *Pool) Take() *Warm {
 	if p.closed {
 		return nil
 	}
-	p.refill.Reset(refillDelay)
+	p.deferFill()
 	if len(p.ready) == 0 {
 		if p.asked {
 			p.want = min(p.want+1, maxWarm)
@@ -79,11 +83,21 @@ func (p *Pool) Take() *Warm {
 	return w
 }
 
+// deferFill puts the next fill off, but no further than maxDefer from when it was put
+// off first.
+func (p *Pool) deferFill() {
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
+	p.refill.Reset(min(refillDelay, max(0, maxDefer-time.Since(p.since))))
+}
+
 // fill starts one more if one is missing. When all are there and nobody has asked
 // for a while, one is enough.
 func (p *Pool) fill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.since = time.Time{}
 	switch {
 	case p.closed:
 	case len(p.ready)+p.coming < p.want:

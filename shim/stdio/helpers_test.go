@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,6 +16,15 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// TestMain undoes nohup(1): what is ignored stays so across an exec, and what is
+// handled doesn't; a terminal that hangs up must end its shell.
+func TestMain(m *testing.M) {
+	if signal.Ignored(unix.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
+	}
+	os.Exit(m.Run())
+}
 
 // patience bounds waits for what has to come; no test measures with it.
 const patience = 30 * time.Second
