@@ -19,6 +19,7 @@ import (
 
 	"tango/shim/container"
 	"tango/shim/host"
+	"tango/shim/task"
 )
 
 // RuntimeType is the name by which containerd's configuration selects this shim.
@@ -106,6 +107,7 @@ func serveWarm(rest []string) error {
 		return err
 	}
 	prepareDaemon()
+	task.Rehearse()
 	prepared := container.Prepare(container.Shared{RunDir: c.RunDir, Executables: c.Executables}, c.Bundles)
 	args, socket, err := host.AwaitRole()
 	if err != nil || socket == nil {

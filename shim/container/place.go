@@ -94,7 +94,7 @@ func (c *Container) forkNamespace(config *configs.Config) (*place, error) {
 	}
 	defer staging.Close()
 	fill := func() error {
-		learnCgroups(config)
+		learnCgroups()
 		if err := staging.Attach(); err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"github.com/cyphar/filepath-securejoin/pathrs-lite/procfs"
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/specconv"
 
 	"tango/mounts/kernel"
@@ -32,10 +34,13 @@ func Prepare(shared Shared, bundles string) *Prepared {
 	}
 	_, _ = hierarchy()
 	p.rehearse()
+	p.learn()
 	return p
 }
 
-// rehearse reads an example of a spec as a create does.
+// rehearse reads an example of a spec as a create does, and writes what libcontainer
+// makes of it, as libcontainer does for its state, and for init: package encoding/json
+// finds out about each type when it meets the first of it.
 func (p *Prepared) rehearse() {
 	data, err := json.Marshal(linuxSpec{Spec: *specconv.Example()})
 	if err != nil {
@@ -45,17 +50,30 @@ func (p *Prepared) rehearse() {
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return
 	}
-	config, err := newConfig("rehearsal", p.bundles, &spec.Spec, options.Config{})
-	if err != nil || p.template == nil {
+	if config, err := newConfig("rehearsal", p.bundles, &spec.Spec, options.Config{}); err == nil {
+		_, _ = json.Marshal(&libcontainer.State{BaseState: libcontainer.BaseState{Config: *config}})
+	}
+}
+
+// learn has what can be known of the host's cgroups read in the template.
+func (p *Prepared) learn() {
+	if p.template == nil {
 		return
 	}
 	_ = kernel.InNewThread(func() error {
 		if err := p.template.Enter(); err != nil {
 			return err
 		}
-		learnCgroups(config)
+		learnCgroups()
 		return nil
 	})
+}
+
+// learnCgroups has libcontainer's cgroup code read where the v1 hierarchies are, once a
+// process, from the mountinfo of the calling thread. Called where that is short, it
+// spares reading the host's.
+func learnCgroups() {
+	_, _, _ = cgroups.FindCgroupMountpointAndRoot("", "devices") // an error comes again where it matters
 }
 
 // templateFor hands the template over, if it is one for bundles in that directory;

@@ -9,8 +9,6 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"github.com/containerd/errdefs"
-	"github.com/opencontainers/cgroups/manager"
-	"github.com/opencontainers/runc/libcontainer/configs"
 )
 
 // cgroupHandle is the container's cgroup as containerd's library sees it, in
@@ -25,20 +23,6 @@ type cgroupHandle struct {
 // hierarchy finds the v1 controllers once: it reads mountinfo, which takes a
 // lock that every mount needs.
 var hierarchy = sync.OnceValues(cgroup1.Default)
-
-// learnCgroups has libcontainer's cgroup code find the v1 hierarchies, once a
-// process, by the mountinfo of the calling thread. Called where that is short, it
-// spares reading the host's. Whether systemd runs must not be asked there: it is
-// remembered, too, and what tells it needn't show.
-func learnCgroups(config *configs.Config) {
-	learnOnce.Do(func() {
-		group := *config.Cgroups
-		group.Systemd = false
-		_, _ = manager.New(&group) // an error comes again where it matters
-	})
-}
-
-var learnOnce sync.Once
 
 // v1Path finds a controller's group by where libcontainer made it. containerd's
 // own way, by pid, reads the whole of the host's mountinfo for every container.

@@ -14,7 +14,15 @@ var serviceNames = []string{"containerd.task.v2.Task", "containerd.task.v3.Task"
 
 // Register adds the service to a server, under every name it goes by.
 func (s *Service) Register(server *ttrpc.Server) {
-	methods := map[string]ttrpc.Method{
+	methods := s.methods()
+	for _, name := range serviceNames {
+		server.RegisterService(name, &ttrpc.ServiceDesc{Methods: methods})
+	}
+}
+
+// methods are the calls by the names that they have in the API.
+func (s *Service) methods() map[string]ttrpc.Method {
+	return map[string]ttrpc.Method{
 		"State":      method(s.State),
 		"Create":     method(s.Create),
 		"Start":      method(s.Start),
@@ -32,9 +40,6 @@ func (s *Service) Register(server *ttrpc.Server) {
 		"Stats":      method(s.Stats),
 		"Connect":    method(s.Connect),
 		"Shutdown":   method(s.Shutdown),
-	}
-	for _, name := range serviceNames {
-		server.RegisterService(name, &ttrpc.ServiceDesc{Methods: methods})
 	}
 }
 
