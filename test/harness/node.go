@@ -36,6 +36,7 @@ type Options struct {
 	Env      []string // more environment for containerd and so for the shims
 	LogLevel string   // of containerd and the shims; default: TANGO_TEST_LOG, else "info"
 	Runtime  string   // default runtime of containers: Tango (default) or Stock
+	Fresh    bool     // no other test has used the node, or will: see ReuseVariable
 
 	// Containerd is the program to run instead of the pinned containerd. What it
 	// executes must keep its process id.

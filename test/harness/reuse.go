@@ -26,6 +26,9 @@ var idle struct {
 
 // takeIdle returns a node with these options that a test has done with, or nil.
 func takeIdle(o Options) *Node {
+	if o.Fresh {
+		return nil
+	}
 	idle.Lock()
 	defer idle.Unlock()
 	for i, n := range idle.nodes {
@@ -40,7 +43,7 @@ func takeIdle(o Options) *Node {
 // keepIdle leaves a node, which no longer has containers, to another test, and
 // says whether it did.
 func (n *Node) keepIdle() (bool, error) {
-	if os.Getenv(ReuseVariable) == "" || n.boots != 1 || n.Client() == nil || n.uses >= maxUses {
+	if os.Getenv(ReuseVariable) == "" || n.asked.Fresh || n.boots != 1 || n.Client() == nil || n.uses >= maxUses {
 		return false, nil
 	}
 	if err := n.tidy(); err != nil {

@@ -25,6 +25,13 @@ func newNode(t *testing.T) *harness.Harness {
 	return harness.New(t, harness.Options{})
 }
 
+// newFreshNode is one on which no host service runs yet.
+func newFreshNode(t *testing.T) *harness.Harness {
+	t.Helper()
+	t.Parallel()
+	return harness.New(t, harness.Options{Fresh: true})
+}
+
 // sh is a command line for the container's shell.
 func sh(script string) []string { return []string{"/bin/sh", "-c", script} }
 

@@ -113,8 +113,8 @@ func runServed(t *testing.T, h *harness.Harness, o *runtimeoptions.Options, ns *
 	h.Delete(c)
 }
 
-// supervisedService starts a mount service of its own, and returns its process, and
-// how to end it, which may be done twice.
+// supervisedService starts a mount service of its own, on a node where none runs yet,
+// and returns its process, and how to end it, which may be done twice.
 func supervisedService(t *testing.T, h *harness.Harness) (pid int, end func()) {
 	t.Helper()
 	tango, err := h.Tool("tango")
@@ -142,7 +142,7 @@ func supervisedService(t *testing.T, h *harness.Harness) (pid int, end func()) {
 // TestSupervisedMountService: `tango mount-service` builds in the host service's place,
 // and when it ends the host service takes over.
 func TestSupervisedMountService(t *testing.T) {
-	h := newNode(t)
+	h := newFreshNode(t)
 	o := byService(t, h)
 	_, end := supervisedService(t, h)
 	defer end()

@@ -180,7 +180,7 @@ func TestCPUsOfANode(t *testing.T) {
 // TestMountCallsComeFromTheTurnsNode of mounts/worker traces.
 func TestMemoryNodeHasTheMountWork(t *testing.T) {
 	needsNodes(t)
-	h := newNode(t)
+	h := newFreshNode(t)
 	o := byService(t, h)
 	service, end := supervisedService(t, h)
 	defer end()
