@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -106,6 +107,8 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	_ = conn.SetDeadline(time.Time{})
 	if surroundedAlike(int(r.Peer.Pid)) {
 		reply = s.handle(ctx, r, s.warm)
+	} else {
+		s.warm.warn(errors.New("who asks has other cgroups, limits or namespaces than this service has from containerd, and starts its shim by itself"))
 	}
 	fault.Here("host.answer")
 	if err := reply.Send(conn); err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -192,6 +193,24 @@ func TestServiceAnswers(t *testing.T) {
 	}
 }
 
+// TestServiceAnswersBelowTheHardLimit: a Go program raises its soft limit of open files,
+// the relay, in C, doesn't, and systemd gives services a soft one of 1,024.
+func TestServiceAnswersBelowTheHardLimit(t *testing.T) {
+	var had syscall.Rlimit
+	if err := syscall.Getrlimit(unix.RLIMIT_NOFILE, &had); err != nil {
+		t.Fatal(err)
+	}
+	lower := syscall.Rlimit{Cur: had.Max / 2, Max: had.Max}
+	if err := syscall.Setrlimit(unix.RLIMIT_NOFILE, &lower); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Setrlimit(unix.RLIMIT_NOFILE, &had) }()
+	c, _ := run(t)
+	if status, _ := ask(t, c, "/", "", "shim", "start"); status != 7 {
+		t.Errorf("status %d", status)
+	}
+}
+
 func TestServiceLivesOnAfterNonsense(t *testing.T) {
 	c, _ := run(t)
 	for _, nonsense := range []string{"x", "tango-relay-1\x00/\x001\x00", "tango-relay-1\x00/\x000\x00a\x00", strings.Repeat("y", 100_000)} {
@@ -336,9 +355,17 @@ func TestSurroundingsTellProcessesApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := surroundingsOf(fmt.Sprint(os.Getpid()))
-	if err != nil || again != self {
-		t.Errorf("this process has other surroundings than itself, %v", err)
+	child := exec.Command("sleep", "1000")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = child.Process.Kill()
+		_ = child.Wait() // it was killed
+	}()
+	its, err := surroundingsOf(fmt.Sprint(child.Process.Pid))
+	if err != nil || its != self {
+		t.Errorf("a child has the surroundings %+v, not %+v, %v", its, self, err)
 	}
 	if bytes.Equal([]byte(self.limits), nil) || self.cgroups == "" {
 		t.Errorf("surroundings %+v", self)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -239,6 +240,14 @@ static int concerns_service(int argc, char **argv)
 }
 
 /*
+ * Package os raises the soft limit when Go starts, and package syscall hands the old
+ * one down to children; neither tells what it was.
+ */
+static struct rlimit inherited_files;
+
+unsigned long long tango_inherited_files(void) { return inherited_files.rlim_cur; }
+
+/*
  * What containerd executes for every container needs the service, if one runs, and
  * nothing of this binary: so the service is asked before the Go runtime and some
  * sixty packages start up, which would take most of the time. Returning means
@@ -249,6 +258,7 @@ __attribute__((constructor)) static void relay(int argc, char **argv, char **env
 	static struct message m;
 	int sock, answered;
 
+	(void)getrlimit(RLIMIT_NOFILE, &inherited_files); /* fails for a wrong pointer only */
 	if (!concerns_service(argc, argv) || compose(&m, argc, argv, envp) != 0)
 		return;
 	sock = find_service();

@@ -37,6 +37,10 @@ func Name() (string, error) {
 	return C.GoString(&name[0]), nil
 }
 
+// InheritedFiles is the soft limit of open files (RLIMIT_NOFILE) that this process was
+// executed with, and hands down. Its own is higher: package os raises it.
+func InheritedFiles() uint64 { return uint64(C.tango_inherited_files()) }
+
 // Path is where the socket of a name is, below tango's run directory.
 func Path(runDir, name string) string { return filepath.Join(runDir, "host", name) }
 

@@ -20,4 +20,7 @@
  */
 int tango_relay_name(char *name);
 
+/* tango_inherited_files is the soft limit of open files that this process was executed with. */
+unsigned long long tango_inherited_files(void);
+
 #endif
