@@ -185,6 +185,9 @@ func (n *Node) boot(ctx context.Context) error {
 		return err
 	}
 	defer logFile.Close()
+	if err := lowerFiles(); err != nil {
+		return err
+	}
 	cmd := exec.Command(program, "--config", n.path("config.toml"))
 	cmd.Env = append(n.environ(), n.options.Env...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
