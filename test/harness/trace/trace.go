@@ -110,7 +110,8 @@ func (r *Recording) set(file, value string) error {
 	return nil
 }
 
-// follow restricts the instance to the threads of pids and their offspring.
+// follow restricts the instance to the threads of pids, where those still run, and
+// their offspring.
 func (r *Recording) follow(pids []int) error {
 	if err := r.set("options/event-fork", "1"); err != nil {
 		return err
@@ -118,7 +119,7 @@ func (r *Recording) follow(pids []int) error {
 	var threads []string
 	for _, pid := range pids {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-		if err != nil {
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("cannot list the threads of %d: %w", pid, err)
 		}
 		for _, task := range tasks {
