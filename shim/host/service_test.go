@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,14 +31,30 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 1 && os.Args[1] == WarmAction:
 		err = playRole()
 	case len(os.Args) > 1 && os.Args[1] == attackAction:
-		err = attack(os.Args[2])
+		err = errors.Join(likeRelay(), attack(os.Args[2]))
 	default:
-		os.Exit(m.Run())
+		if err = likeRelay(); err == nil {
+			os.Exit(m.Run())
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// likeRelay undoes what package os does to the soft limit of open files: the tests ask as
+// the relay does, a program in C.
+func likeRelay() error { return setFiles(relay.InheritedFiles()) }
+
+// setFiles sets the soft limit of open files, of this process and of whom it starts.
+func setFiles(soft uint64) error {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return err
+	}
+	files.Cur = soft
+	return syscall.Setrlimit(unix.RLIMIT_NOFILE, &files)
 }
 
 // idleEnv says after which time a service of these tests ends, if not the usual one.
@@ -193,18 +210,13 @@ func TestServiceAnswers(t *testing.T) {
 	}
 }
 
-// TestServiceAnswersBelowTheHardLimit: a Go program raises its soft limit of open files,
-// the relay, in C, doesn't, and systemd gives services a soft one of 1,024.
+// TestServiceAnswersBelowTheHardLimit: a service in Go raises its soft limit of open
+// files, the relay doesn't, and systemd gives services a soft one of 1,024.
 func TestServiceAnswersBelowTheHardLimit(t *testing.T) {
-	var had syscall.Rlimit
-	if err := syscall.Getrlimit(unix.RLIMIT_NOFILE, &had); err != nil {
+	if err := setFiles(relay.InheritedFiles() / 2); err != nil {
 		t.Fatal(err)
 	}
-	lower := syscall.Rlimit{Cur: had.Max / 2, Max: had.Max}
-	if err := syscall.Setrlimit(unix.RLIMIT_NOFILE, &lower); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = syscall.Setrlimit(unix.RLIMIT_NOFILE, &had) }()
+	defer func() { _ = likeRelay() }()
 	c, _ := run(t)
 	if status, _ := ask(t, c, "/", "", "shim", "start"); status != 7 {
 		t.Errorf("status %d", status)
@@ -351,25 +363,41 @@ func TestServiceRefusesOtherArguments(t *testing.T) {
 }
 
 func TestSurroundingsTellProcessesApart(t *testing.T) {
-	self, err := surroundingsOf("self")
-	if err != nil {
-		t.Fatal(err)
+	one, other := sleeper(t), sleeper(t)
+	if one.limits == "" || one.cgroups == "" || one.users == "" || one.mounts == "" {
+		t.Errorf("surroundings %+v", one)
 	}
-	child := exec.Command("sleep", "1000")
+	if one != other {
+		t.Errorf("%+v and %+v of two children of one process", one, other)
+	}
+	if limited := sleeper(t, "prlimit", "--core=7"); limited == one {
+		t.Errorf("%+v of a process with another limit, too", limited)
+	}
+}
+
+// sleeper starts a process that waits, by another program if that is given, and
+// returns its surroundings.
+func sleeper(t *testing.T, by ...string) surroundings {
+	t.Helper()
+	args := append(by, "sleep", "1000")
+	child := exec.Command(args[0], args[1:]...)
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		_ = child.Process.Kill()
 		_ = child.Wait() // it was killed
-	}()
-	its, err := surroundingsOf(fmt.Sprint(child.Process.Pid))
-	if err != nil || its != self {
-		t.Errorf("a child has the surroundings %+v, not %+v, %v", its, self, err)
+	})
+	pid := fmt.Sprint(child.Process.Pid)
+	eventually(t, "it sleeps", func() bool {
+		line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+		return bytes.HasPrefix(line, []byte("sleep"))
+	})
+	s, err := surroundingsOf(pid)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if bytes.Equal([]byte(self.limits), nil) || self.cgroups == "" {
-		t.Errorf("surroundings %+v", self)
-	}
+	return s
 }
 
 // TestThrift: memory is given back once after requests, when there are no more.
