@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"tango/test/vm/job"
@@ -38,8 +39,39 @@ func (g *guest) console() string   { return filepath.Join(g.dir, "console") }
 func (g *guest) events() string    { return filepath.Join(g.dir, "events") }
 func (g *guest) initramfs() string { return filepath.Join(g.dir, "initramfs") }
 
+// attempts is how often QEMU may fail an assertion of its own before the guest has said
+// anything: QEMU 10 without KVM does so now and then while CPUs and devices come up
+// (iotlb_to_section in system/physmem.c), whatever the guest is.
+const attempts = 3
+
 // boot runs the guest until it powers off, and says what ended it otherwise.
 func (g *guest) boot(ctx context.Context) error {
+	for n := 1; ; n++ {
+		err := g.bootOnce(ctx)
+		if n == attempts || !aborted(err) || g.spoke() {
+			return err
+		}
+		fmt.Printf("%-16s again: %v\n", g.Name, err)
+	}
+}
+
+// aborted tells whether QEMU gave up by itself.
+func aborted(err error) bool {
+	exit := (*exec.ExitError)(nil)
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGABRT
+}
+
+// spoke tells whether anything was heard of the guest.
+func (g *guest) spoke() bool {
+	info, err := os.Stat(g.events())
+	return err == nil && info.Size() > 0
+}
+
+func (g *guest) bootOnce(ctx context.Context) error {
 	j := job.Job{Machine: g.Machine, Modules: g.image.Modules, Groups: g.tests}
 	if err := g.image.writeInitramfs(g.initramfs(), g.payload.guest, j); err != nil {
 		return err
