@@ -137,12 +137,27 @@ func (m machine) leaves(pkg string) bool {
 	return slices.ContainsFunc(m.Less, func(end string) bool { return strings.HasSuffix(pkg, "/"+end) })
 }
 
+// longestFirst is the order to boot guests in, by their indices: one that runs all tests,
+// begun last, would be waited for alone.
+func longestFirst(guests []*guest) []int {
+	var first, then []int
+	for i, g := range guests {
+		if g.Run == nil {
+			first = append(first, i)
+		} else {
+			then = append(then, i)
+		}
+	}
+	return append(first, then...)
+}
+
 // runAll boots all guests, a few at once, and tells of each when it ends.
 func runAll(ctx context.Context, o options, guests []*guest) []result {
 	results := make([]result, len(guests))
 	slots := make(chan struct{}, max(1, o.jobs))
 	var wg sync.WaitGroup
-	for i, g := range guests {
+	for _, i := range longestFirst(guests) {
+		g := guests[i]
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
