@@ -57,6 +57,7 @@ func parseFlags() options {
 	flag.StringVar(&o.Machine, "machine", "", "only the machines with these `names`, such as 6.12,6.12-systemd")
 	flag.IntVar(&o.Nodes, "nodes", 0, "plain machines of this `number` of NUMA nodes")
 	flag.BoolVar(&o.Short, "short", false, "the subset of machines and groups that every commit runs")
+	flag.BoolVar(&o.All, "all", false, "all tests on each machine, also those that rows leave to others: an hour for each")
 	flag.StringVar(&o.groups, "groups", "", "only these test groups, comma-separated `names`")
 	flag.StringVar(&o.cache, "cache", cache, "`directory` of kernels and disks, also $TANGO_VM_CACHE")
 	flag.StringVar(&o.mirror, "mirror", "", "Debian mirror `URL` (default: the one of this machine's apt)")

@@ -137,18 +137,15 @@ func (m machine) leaves(pkg string) bool {
 	return slices.ContainsFunc(m.Less, func(end string) bool { return strings.HasSuffix(pkg, "/"+end) })
 }
 
-// longestFirst is the order to boot guests in, by their indices: one that runs all tests,
+// longestFirst is the order to boot guests in, by their indices: one with many tests,
 // begun last, would be waited for alone.
 func longestFirst(guests []*guest) []int {
-	var first, then []int
-	for i, g := range guests {
-		if g.Run == nil {
-			first = append(first, i)
-		} else {
-			then = append(then, i)
-		}
+	order := make([]int, len(guests))
+	for i := range order {
+		order[i] = i
 	}
-	return append(first, then...)
+	slices.SortStableFunc(order, func(a, b int) int { return len(guests[b].tests) - len(guests[a].tests) })
+	return order
 }
 
 // runAll boots all guests, a few at once, and tells of each when it ends.

@@ -88,7 +88,7 @@ var sources = map[string]string{
 }
 
 func TestNamedTestsExist(t *testing.T) {
-	for _, names := range [][]string{coreTests, nodeTests, fewTests} {
+	for _, names := range [][]string{newestTests, nodeTests, fewTests} {
 		wantTests(t, "integration", names)
 	}
 	for _, d := range demands {
