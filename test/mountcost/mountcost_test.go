@@ -7,6 +7,7 @@ package mountcost
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -246,17 +247,49 @@ func count(t *testing.T, calls []trace.Call) trace.Counts {
 }
 
 // awaitNext waits until the next shim waits: one that is forked just now would be in
-// nobody's list. One that was too slow to come is replaced when somebody asks.
+// nobody's list, and one that still starts up would not be taken. One that was too slow to
+// come is replaced when somebody asks.
 func awaitNext(t *testing.T, h *harness.Harness) {
 	t.Helper()
 	asked := time.Now()
+	var last string
+	var calm int
 	h.Eventually("the next shim waits", func() bool {
 		if time.Since(asked) > 2*time.Minute {
 			run(h, harness.Spec{Args: []string{"true"}})
 			asked = time.Now()
 		}
-		return len(waiting(t, h)) > 0
+		now := rest(slices.Sorted(maps.Keys(waiting(t, h))))
+		if now == "" || now != last {
+			last, calm = now, 0
+			return false
+		}
+		calm++
+		return calm >= calmLooks
 	})
+}
+
+// calmLooks is how often a process must be found asleep, without having run in between,
+// to be taken for one that waits.
+const calmLooks = 10
+
+// rest tells which of these processes sleep with all their threads, and after how much
+// CPU time; "" if one does something, or there is none.
+func rest(pids []string) string {
+	var all []string
+	for _, pid := range pids {
+		tasks, _ := filepath.Glob("/proc/" + pid + "/task/*/stat")
+		for _, task := range tasks {
+			data, _ := os.ReadFile(task) // of a thread that may have ended
+			_, fields, _ := cutLast(string(data), ")")
+			f := strings.Fields(fields)
+			if len(f) < 13 || f[0] != "S" {
+				return ""
+			}
+			all = append(all, task, f[11], f[12])
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // waiting are the shims, by their first threads, that have been started beforehand
