@@ -195,7 +195,7 @@ func layersToCount() []int {
 func countRun(t *testing.T, h *harness.Harness, s harness.Spec) trace.Counts {
 	t.Helper()
 	for range 10 {
-		if calls := callsOfRun(t, h, s); !slices.ContainsFunc(calls, fromLateShim) {
+		if calls, late := callsOfRun(t, h, s); !late {
 			return count(t, calls)
 		}
 		t.Log("the next shim wasn't ready: once more")
@@ -204,12 +204,14 @@ func countRun(t *testing.T, h *harness.Harness, s harness.Spec) trace.Counts {
 	return nil
 }
 
-// callsOfRun are the mount calls of a container's life, but for those of the next shim.
-func callsOfRun(t *testing.T, h *harness.Harness, s harness.Spec) []trace.Call {
+// callsOfRun are the mount calls of a container's life, but for those of the next shim,
+// and whether the container's shim came late: none of those that waited was taken.
+func callsOfRun(t *testing.T, h *harness.Harness, s harness.Spec) (_ []trace.Call, late bool) {
 	t.Helper()
 	if harness.Runtime(t) == harness.Tango {
 		awaitNext(t, h)
 	}
+	waited := waiting(t, h)
 	r, err := trace.Start("mountcost", family(t, h)...)
 	if err != nil {
 		t.Fatal(err)
@@ -220,18 +222,14 @@ func callsOfRun(t *testing.T, h *harness.Harness, s harness.Spec) []trace.Call {
 		t.Fatal(err)
 	}
 	next := waiting(t, h)
+	late = len(waited) > 0
+	for pid := range waited {
+		late = late && next[pid]
+	}
 	return slices.DeleteFunc(calls, func(c trace.Call) bool {
 		_, tid, ok := cutLast(c.Process, "-")
 		return ok && next[tid]
-	})
-}
-
-// fromLateShim tells whether a call is from a shim that was started when its container
-// was there: it was executed by descriptor, whose number is its name.
-func fromLateShim(c trace.Call) bool {
-	name, _, _ := cutLast(c.Process, "-")
-	_, err := strconv.Atoi(name)
-	return err == nil
+	}), late
 }
 
 func count(t *testing.T, calls []trace.Call) trace.Counts {
