@@ -19,7 +19,7 @@ import (
 	"tango/shim/container/sealed"
 	"tango/shim/host"
 	"tango/shim/options"
-	"tango/shim/relay"
+	"tango/shim/prelude"
 )
 
 // These carry from start to the daemon where what it shares with others is.
@@ -97,7 +97,7 @@ func (d *daemon) spawn(socket *shimSocket) error {
 // startService has the next start be answered by a host service. It runs where
 // containerd does, whatever becomes of the shim; without it all goes on as it did.
 func (d *daemon) startService() {
-	name, err := relay.Name()
+	name, err := prelude.SocketName()
 	if err != nil {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // its C constructor joins the namespaces before Go starts
 
-	_ "tango/shim/container/initexe" // its C constructor goes on as a smaller program before that
+	_ "tango/shim/container/initexe" // the entry point goes on as a smaller program before that
 )
 
 // A container's first process, and every exec, starts as this very binary with

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tango/mounts/pidref"
+	"tango/shim/prelude"
 	"tango/shim/relay"
 )
 
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 
 // likeRelay undoes what package os does to the soft limit of open files: the tests ask as
 // the relay does, a program in C.
-func likeRelay() error { return setFiles(relay.InheritedFiles()) }
+func likeRelay() error { return setFiles(prelude.InheritedFiles()) }
 
 // setFiles sets the soft limit of open files, of this process and of whom it starts.
 func setFiles(soft uint64) error {
@@ -213,7 +214,7 @@ func TestServiceAnswers(t *testing.T) {
 // TestServiceAnswersBelowTheHardLimit: a service in Go raises its soft limit of open
 // files, the relay doesn't, and systemd gives services a soft one of 1,024.
 func TestServiceAnswersBelowTheHardLimit(t *testing.T) {
-	if err := setFiles(relay.InheritedFiles() / 2); err != nil {
+	if err := setFiles(prelude.InheritedFiles() / 2); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = likeRelay() }()

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tango/shim/relay"
+	"tango/shim/prelude"
 )
 
 // surroundings is what a process hands down to those it starts. A shim must have them
@@ -58,7 +58,7 @@ func limitsOf(pid string) (string, error) {
 	const row = "Max open files            %-20d"
 	limits := string(data)
 	if i := strings.Index(limits, row[:strings.IndexByte(row, '%')]); i >= 0 {
-		inherited := fmt.Sprintf(row, relay.InheritedFiles())
+		inherited := fmt.Sprintf(row, prelude.InheritedFiles())
 		limits = limits[:i] + inherited + limits[min(len(limits), i+len(inherited)):]
 	}
 	return limits, nil

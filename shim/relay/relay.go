@@ -2,16 +2,11 @@
 // that containerd executes: start, delete and -info. Each of them starts this
 // binary, and starting it costs more than what there is to do.
 //
-// A constructor in C, which runs before the Go runtime, looks for the host's
-// service, passes on arguments, environment, working directory and standard input,
-// prints the answer and exits. Where no service answers, nothing has happened, and
-// the process goes on by itself.
+// The binary's entry point (package prelude) looks for the host's service, passes on
+// arguments, environment, working directory and standard input, prints the answer and
+// exits. Where no service answers, nothing has happened, and the process goes on by
+// itself. Here is the service's side.
 package relay
-
-/*
-#include "relay.h"
-*/
-import "C"
 
 import (
 	"encoding/binary"
@@ -24,22 +19,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tango/shim/prelude"
 )
-
-// Name is the file name of the socket at which the service for this process's
-// binary, in its namespaces, listens. It must be asked before the process goes on
-// as a sealed copy of the binary.
-func Name() (string, error) {
-	var name [C.RELAY_NAME_MAX]C.char
-	if C.tango_relay_name(&name[0]) != 0 {
-		return "", errors.New("cannot identify this binary and its namespaces: is /proc mounted?")
-	}
-	return C.GoString(&name[0]), nil
-}
-
-// InheritedFiles is the soft limit of open files (RLIMIT_NOFILE) that this process was
-// executed with, and hands down. Its own is higher: package os raises it.
-func InheritedFiles() uint64 { return uint64(C.tango_inherited_files()) }
 
 // Path is where the socket of a name is, below tango's run directory.
 func Path(runDir, name string) string { return filepath.Join(runDir, "host", name) }
@@ -62,7 +44,7 @@ type Reply struct {
 }
 
 // Declined is the status that has a process do its work by itself.
-const Declined = C.RELAY_DECLINED
+const Declined = prelude.Declined
 
 // Receive reads the one request of a connection.
 func Receive(conn *net.UnixConn) (*Request, error) {
@@ -70,7 +52,7 @@ func Receive(conn *net.UnixConn) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := make([]byte, C.RELAY_MAX)
+	data := make([]byte, prelude.MaxMessage)
 	control := make([]byte, unix.CmsgSpace(4)+unix.CmsgSpace(unix.SizeofUcred))
 	n, nc, flags, _, err := conn.ReadMsgUnix(data, control)
 	if err != nil {
@@ -99,7 +81,7 @@ func (r *Reply) Send(conn *net.UnixConn) error {
 	data := []byte{byte(r.Status)}
 	data = binary.NativeEndian.AppendUint32(data, uint32(len(r.Stdout)))
 	data = append(append(data, r.Stdout...), r.Stderr...)
-	if len(data) > C.RELAY_MAX {
+	if len(data) > prelude.MaxMessage {
 		data = []byte{Declined}
 	}
 	if _, err := conn.Write(data); err != nil {
@@ -108,12 +90,12 @@ func (r *Reply) Send(conn *net.UnixConn) error {
 	return nil
 }
 
-// parse takes a request apart: see compose in relay.c.
+// parse takes a request apart: see compose in prelude/relay.c.
 func parse(data []byte) (*Request, error) {
 	text, whole := strings.CutSuffix(string(data), "\x00")
 	fields := strings.Split(text, "\x00")
-	if !whole || len(fields) < 3 || fields[0] != C.RELAY_MAGIC {
-		return nil, fmt.Errorf("not a request of the kind %s", C.RELAY_MAGIC)
+	if !whole || len(fields) < 3 || fields[0] != prelude.Magic {
+		return nil, fmt.Errorf("not a request of the kind %s", prelude.Magic)
 	}
 	dir, rest := fields[1], fields[3:]
 	args, err := strconv.ParseUint(fields[2], 10, 16)

@@ -2,19 +2,12 @@
 #include "relay.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "sys.h"
 
 /*
  * A service that hasn't answered by then is stuck. containerd gives a delete 5 s
@@ -23,7 +16,7 @@
 #define START_TIMEOUT_MS 5000
 #define OTHER_TIMEOUT_MS 2000
 
-static const char *const namespaces[] = {"mnt", "net", "pid", "ipc", "uts", "user", "cgroup", NULL};
+static const char namespaces[][8] = {"mnt", "net", "pid", "ipc", "uts", "user", "cgroup"};
 
 /* mix adds a number to an FNV-1a hash. */
 static uint64_t mix(uint64_t hash, uint64_t value)
@@ -39,17 +32,19 @@ int tango_relay_name(char *name)
 	char path[32];
 	struct stat st;
 
-	if (stat("/proc/self/exe", &st) != 0)
+	if (sys_stat("/proc/self/exe", &st) != 0)
 		return -1;
 	hash = mix(mix(mix(hash, st.st_dev), st.st_ino), st.st_size);
 	hash = mix(mix(hash, st.st_mtim.tv_sec), st.st_mtim.tv_nsec);
-	for (int i = 0; namespaces[i] != NULL; i++) {
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", namespaces[i]);
-		if (stat(path, &st) != 0)
+	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+		put_text(put_text(path, "/proc/self/ns/"), namespaces[i]);
+		if (sys_stat(path, &st) != 0)
 			return -1;
 		hash = mix(hash, st.st_ino);
 	}
-	snprintf(name, RELAY_NAME_MAX, "%016llx.relay", (unsigned long long)hash);
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*name++ = "0123456789abcdef"[hash >> shift & 15];
+	put_text(name, ".relay");
 	return 0;
 }
 
@@ -61,11 +56,11 @@ struct message {
 
 static int append(struct message *m, const char *field)
 {
-	size_t n = strlen(field) + 1;
+	size_t n = length(field) + 1;
 
 	if (n > sizeof(m->data) - m->size)
 		return -1;
-	memcpy(m->data + m->size, field, n);
+	copy(m->data + m->size, field, n);
 	m->size += n;
 	return 0;
 }
@@ -73,11 +68,11 @@ static int append(struct message *m, const char *field)
 /* compose: magic, working directory, number of arguments, arguments, environment. */
 static int compose(struct message *m, int argc, char **argv, char **envp)
 {
-	char cwd[4096], count[16];
+	char cwd[4096], count[24];
 
-	if (getcwd(cwd, sizeof(cwd)) == NULL)
+	if (sys_getcwd(cwd, sizeof(cwd)) <= 0)
 		return -1;
-	snprintf(count, sizeof(count), "%d", argc);
+	put_number(count, argc);
 	if (append(m, RELAY_MAGIC) || append(m, cwd) || append(m, count))
 		return -1;
 	for (; *argv != NULL; argv++)
@@ -92,31 +87,32 @@ static int compose(struct message *m, int argc, char **argv, char **envp)
 /* dial connects by way of the directory's descriptor: a path may be too long. */
 static int dial(const char *dir, const char *name)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int sock;
+	static struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	long dirfd = sys_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), sock;
+	char *end = put_text(addr.sun_path, "/proc/self/fd/");
 
 	if (dirfd < 0)
 		return -1;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dirfd, name);
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (sock >= 0 && connect(sock, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
-		close(sock);
+	put_text(put_text(put_number(end, dirfd), "/"), name);
+	sock = sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC);
+	if (sock >= 0 && sys_connect(sock, &addr, sizeof(addr)) != 0) {
+		sys_close(sock);
 		sock = -1;
 	}
-	close(dirfd);
+	sys_close(dirfd);
 	return sock;
 }
 
-static int find_service(void)
+static int find_service(char **envp)
 {
-	const char *dir = getenv("TANGO_RUN_DIR");
+	const char *dir = find_env(envp, "TANGO_RUN_DIR=");
 	char path[4096], name[RELAY_NAME_MAX];
 
 	if (dir == NULL || *dir == '\0')
 		dir = "/run/tango";
-	if (snprintf(path, sizeof(path), "%s/host", dir) >= (int)sizeof(path) || tango_relay_name(name) != 0)
+	if (length(dir) > sizeof(path) - sizeof("/host") || tango_relay_name(name) != 0)
 		return -1;
+	put_text(put_text(path, dir), "/host");
 	return dial(path, name);
 }
 
@@ -128,27 +124,26 @@ static int find_service(void)
 static int keep_input(void)
 {
 	char buf[4096];
-	ssize_t n;
-	int fd = memfd_create("stdin", MFD_CLOEXEC);
+	long n, fd = sys_memfd_create("stdin", MFD_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
-	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
-		if (n < 0 && errno == EINTR)
+	while ((n = sys_read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
+		if (n == -EINTR)
 			continue;
-		if (n < 0 || write(fd, buf, n) != n)
+		if (n < 0 || sys_write(fd, buf, n) != n)
 			break;
 	}
-	if (lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, STDIN_FILENO) < 0)
+	if (sys_seek_start(fd) != 0 || sys_dup3(fd, STDIN_FILENO, 0) < 0)
 		n = -1;
-	close(fd);
+	sys_close(fd);
 	return n == 0 ? 0 : -1;
 }
 
 /* send_request passes the standard input along. */
 static int send_request(int sock, const struct message *m)
 {
-	union {
+	static union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
@@ -156,28 +151,26 @@ static int send_request(int sock, const struct message *m)
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
 	};
-	int in = STDIN_FILENO;
 
-	memset(&control, 0, sizeof(control));
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
 	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &in, sizeof(in));
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)m->size ? 0 : -1;
+	*(int *)(void *)CMSG_DATA(&control.header) = STDIN_FILENO;
+	return sys_sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)m->size ? 0 : -1;
 }
 
 /*
  * await returns 1 when there is an answer, 0 when the service has gone, and -1
  * when it does neither in time.
  */
-static int await(int sock, int timeout)
+static int await(int sock, long timeout)
 {
 	struct pollfd p = {.fd = sock, .events = POLLIN};
-	int n;
+	long n;
 
 	do
-		n = poll(&p, 1, timeout);
-	while (n < 0 && errno == EINTR);
+		n = sys_poll(&p, timeout);
+	while (n == -EINTR);
 	if (n == 0)
 		return -1;
 	return n > 0 && (p.revents & POLLIN);
@@ -193,16 +186,16 @@ static void end_service(int sock)
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 1)
-		kill(peer.pid, SIGKILL);
+	if (sys_peer(sock, &peer, &size) == 0 && peer.pid > 1)
+		sys_kill(peer.pid, SIGKILL);
 }
 
 static void put(int fd, const char *data, size_t size)
 {
 	while (size > 0) {
-		ssize_t n = write(fd, data, size);
+		long n = sys_write(fd, data, size);
 
-		if (n < 0 && errno == EINTR)
+		if (n == -EINTR)
 			continue;
 		if (n <= 0)
 			return;
@@ -218,23 +211,23 @@ static void deliver(const struct message *m)
 
 	if (m->size < 1 + sizeof(out) || (unsigned char)m->data[0] == RELAY_DECLINED)
 		return;
-	memcpy(&out, m->data + 1, sizeof(out));
+	copy((char *)&out, m->data + 1, sizeof(out));
 	if (out > m->size - 1 - sizeof(out))
 		return;
 	put(STDOUT_FILENO, m->data + 1 + sizeof(out), out);
 	put(STDERR_FILENO, m->data + 1 + sizeof(out) + out, m->size - 1 - sizeof(out) - out);
-	_exit((unsigned char)m->data[0]);
+	sys_exit((unsigned char)m->data[0]);
 }
 
-static int is_start(int argc, char **argv) { return argc > 1 && strcmp(argv[argc - 1], "start") == 0; }
+static int is_start(int argc, char **argv) { return argc > 1 && same(argv[argc - 1], "start"); }
 
 /* concerns_service: start, delete and -info; all else is somebody's own business. */
 static int concerns_service(int argc, char **argv)
 {
-	if (is_start(argc, argv) || (argc > 1 && strcmp(argv[argc - 1], "delete") == 0))
+	if (is_start(argc, argv) || (argc > 1 && same(argv[argc - 1], "delete")))
 		return 1;
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "-info") == 0)
+		if (same(argv[i], "-info"))
 			return 1;
 	return 0;
 }
@@ -247,27 +240,21 @@ static struct rlimit inherited_files;
 
 unsigned long long tango_inherited_files(void) { return inherited_files.rlim_cur; }
 
-/*
- * What containerd executes for every container needs the service, if one runs, and
- * nothing of this binary: so the service is asked before the Go runtime and some
- * sixty packages start up, which would take most of the time. Returning means
- * going on as if there were no service.
- */
-__attribute__((constructor)) static void relay(int argc, char **argv, char **envp)
+void tango_relay(int argc, char **argv, char **envp)
 {
 	static struct message m;
 	int sock, answered;
 
-	(void)getrlimit(RLIMIT_NOFILE, &inherited_files); /* fails for a wrong pointer only */
+	(void)sys_getrlimit(RLIMIT_NOFILE, &inherited_files); /* fails for a wrong pointer only */
 	if (!concerns_service(argc, argv) || compose(&m, argc, argv, envp) != 0)
 		return;
-	sock = find_service();
+	sock = find_service(envp);
 	if (sock < 0)
 		return;
 	if (keep_input() == 0 && send_request(sock, &m) == 0) {
 		answered = await(sock, is_start(argc, argv) ? START_TIMEOUT_MS : OTHER_TIMEOUT_MS);
 		if (answered == 1) {
-			ssize_t n = recv(sock, m.data, sizeof(m.data), 0);
+			long n = sys_read(sock, m.data, sizeof(m.data)); /* one packet */
 
 			m.size = n < 0 ? 0 : n;
 			deliver(&m);
@@ -275,5 +262,5 @@ __attribute__((constructor)) static void relay(int argc, char **argv, char **env
 			end_service(sock);
 		}
 	}
-	close(sock);
+	sys_close(sock);
 }

@@ -20,6 +20,12 @@
  */
 int tango_relay_name(char *name);
 
+/*
+ * tango_relay has what containerd executed this process for be done by the host's
+ * service, and ends it; where there is no service, or it declines, it returns.
+ */
+void tango_relay(int argc, char **argv, char **envp);
+
 /* tango_inherited_files is the soft limit of open files that this process was executed with. */
 unsigned long long tango_inherited_files(void);
 
