@@ -13,10 +13,11 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 # Seccomp needs libseccomp and cgo; the shim's own mount and life-cycle code needs
 # neither. no_grpc leaves out containerd's gRPC stubs: the shim speaks ttrpc. The
-# binaries are static, as runc's are: a fifth less CPU time for each exec.
+# binaries are static, as runc's are: a fifth less CPU time for each exec. Code begins
+# where a huge page can: see package sealed, EnlargePages.
 TAGS    := seccomp no_grpc netgo osusergo
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -linkmode external -extldflags -static -X tango/shim/bootstrap.Version=$(VERSION) -X tango/shim/bootstrap.Revision=$(REVISION) \
+LDFLAGS := -s -w -linkmode external -extldflags "-static -Wl,-z,max-page-size=0x200000" -X tango/shim/bootstrap.Version=$(VERSION) -X tango/shim/bootstrap.Revision=$(REVISION) \
 	-X tango/shim/operator.Version=$(VERSION) -X tango/shim/operator.Revision=$(REVISION)
 
 BUILDFLAGS = -trimpath -buildvcs=false -tags '$(TAGS)' -ldflags '$(LDFLAGS)'
@@ -46,7 +47,8 @@ deps: ## install the system packages that are missing (Debian, as root), or name
 build: deps ## build containerd-shim-tango-v2, tango and tango-bench into bin/
 	$(call say,building tango $(VERSION))
 	@mkdir -p $(BIN)
-	@$(GO) build $(BUILDFLAGS) -o shim/container/initexe/program/ ./shim/container/initexe/tango-init
+	@$(GO) build $(BUILDFLAGS) -o $(BIN)/tango-init ./shim/container/initexe/tango-init
+	@gzip -9nc $(BIN)/tango-init > shim/container/initexe/program/tango-init.gz
 	@$(GO) build $(BUILDFLAGS) -o $(BIN)/ ./shim/cmd/...
 	@cd test && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags 'netgo osusergo' -ldflags '-s -w' -o $(BIN)/tango-bench ./bench
 

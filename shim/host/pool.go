@@ -15,6 +15,7 @@ import (
 
 	"tango/mounts/fault"
 	"tango/shim/container/initexe"
+	"tango/shim/container/sealed"
 )
 
 const (
@@ -162,6 +163,16 @@ func (p *Pool) start() (*Warm, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// enlargePages does so for what containers start from.
+func (p *Pool) enlargePages() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.init == nil {
+		return nil
+	}
+	return sealed.EnlargePages(p.init)
 }
 
 // Execute starts a process that nobody needs to wait for.

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 
 	"tango/mounts/mountns"
 	"tango/mounts/pidref"
+	"tango/shim/container/sealed"
 )
 
 const (
@@ -67,6 +69,7 @@ func serve(args []string, handle Handler, idle time.Duration) error {
 		s.server.run(ctx)
 	}()
 	workersEnded := runWorkers(ctx, c.RunDir)
+	go s.enlargePages()
 	s.wait(told)
 	cancel()
 	<-served
@@ -83,6 +86,20 @@ func (s *service) holdExecutable() error {
 	defer exe.Close()
 	s.releaseExe, err = s.Executables.Add(os.Getpid(), "exe", exe)
 	return err
+}
+
+// enlargePages has what shims and containers start from lie in huge pages. Where that
+// can't be had all works as well, so nobody is told but who debugs.
+func (s *service) enlargePages() {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	defer exe.Close()
+	err = errors.Join(sealed.EnlargePages(exe), s.server.warm.enlargePages())
+	if err != nil {
+		log.L.WithError(err).Debug("host service: processes start from small pages")
+	}
 }
 
 // holdTemplate becomes a holder of the template, or makes it.

@@ -12,8 +12,11 @@
 package initexe
 
 import (
+	"compress/gzip"
 	"embed"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -33,20 +36,38 @@ var program embed.FS
 // Open returns the program as a sealed, executable memfd (CVE-2019-5736), which the
 // caller closes. The error is fs.ErrNotExist if none has been embedded.
 func Open() (*os.File, error) {
-	data, err := program.Open("program/tango-init")
+	packed, err := program.Open("program/tango-init.gz")
 	if err != nil {
 		return nil, fmt.Errorf("this shim was built without a program for containers to start from: %w", fs.ErrNotExist)
 	}
-	defer data.Close()
-	st, err := data.Stat()
+	defer packed.Close()
+	size, err := unpackedSize(packed.(io.ReadSeeker))
 	if err != nil {
 		return nil, err
 	}
-	f, err := exeseal.CloneBinary(data, st.Size(), prelude.InitName, os.TempDir())
+	data, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, fmt.Errorf("cannot unpack tango-init: %w", err)
+	}
+	f, err := exeseal.CloneBinary(data, size, prelude.InitName, os.TempDir())
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a sealed copy of tango-init: %w", err)
 	}
 	return f, nil
+}
+
+// unpackedSize is what a gzip file says last (RFC 1952, ISIZE), in bytes. It leaves
+// the file at its beginning.
+func unpackedSize(packed io.ReadSeeker) (int64, error) {
+	var size [4]byte
+	if _, err := packed.Seek(-int64(len(size)), io.SeekEnd); err != nil {
+		return 0, err
+	}
+	if _, err := io.ReadFull(packed, size[:]); err != nil {
+		return 0, err
+	}
+	_, err := packed.Seek(0, io.SeekStart)
+	return int64(binary.LittleEndian.Uint32(size[:])), err
 }
 
 // Keep has what this process inherited as FD, if it is the program, stay there and

@@ -34,7 +34,10 @@ func (g guard) build(ctx context.Context, bin string) error {
 	if err := g.compile(ctx, "-modfile", mod, "-o", init, "./shim/container/initexe/tango-init"); err != nil {
 		return err
 	}
-	overlay, err := embedded(bin, init)
+	if out, err := exec.CommandContext(ctx, "gzip", "-n", init).CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot pack %s: %w\n%s", init, err, out)
+	}
+	overlay, err := embedded(bin, init+".gz")
 	if err != nil {
 		return err
 	}
@@ -55,7 +58,7 @@ func (g guard) compile(ctx context.Context, args ...string) error {
 // embedded writes an overlay for go build that has the shim embed another program
 // for containers to start from, and returns its path.
 func embedded(dir, init string) (string, error) {
-	place, err := filepath.Abs("../shim/container/initexe/program/tango-init")
+	place, err := filepath.Abs("../shim/container/initexe/program/tango-init.gz")
 	if err != nil {
 		return "", err
 	}

@@ -46,8 +46,9 @@ cd "$top"
 flags=(-trimpath -buildvcs=false -tags "$TAGS" -ldflags "$LDFLAGS")
 go build "${flags[@]}" -o "$bin/tango-init" ./shim/container/initexe/tango-init
 # The shim embeds this one, not what was built for this machine.
-program=$top/shim/container/initexe/program/tango-init
-echo "{\"Replace\": {\"$program\": \"$bin/tango-init\"}}" >"$bin/overlay.json"
+program=$top/shim/container/initexe/program/tango-init.gz
+gzip -9nc "$bin/tango-init" >"$bin/tango-init.gz"
+echo "{\"Replace\": {\"$program\": \"$bin/tango-init.gz\"}}" >"$bin/overlay.json"
 go build "${flags[@]}" -overlay "$bin/overlay.json" -o "$bin/" ./shim/cmd/...
 cd test
 CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags 'netgo osusergo' -ldflags '-s -w' -o "$bin/tango-bench" ./bench
