@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -164,9 +165,28 @@ func (g *cpuGroup) read() (float64, error) {
 	return 0, fmt.Errorf("cannot find usage_usec in cpu.stat of %s", filepath.Dir(g.dir))
 }
 
+// emptyTries bounds how often processes are looked for in a cgroup. One may be started
+// there between the look and the move of its parent.
+const emptyTries = 100
+
 // release puts all processes of the cgroup back where containerd came from, and
 // takes it away: with its parent where nobody else sees that, and so would.
 func (g *cpuGroup) release() error {
+	var err error
+	for range emptyTries {
+		if err = errors.Join(g.empty(), os.Remove(g.dir)); !errors.Is(err, unix.EBUSY) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if g.root.own {
+		err = errors.Join(err, os.Remove(filepath.Dir(g.dir)))
+	}
+	return errors.Join(err, g.root.release())
+}
+
+// empty moves all processes that are in the cgroup.
+func (g *cpuGroup) empty() error {
 	data, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
 	if err != nil {
 		return err
@@ -180,9 +200,5 @@ func (g *cpuGroup) release() error {
 			return err
 		}
 	}
-	err = os.Remove(g.dir)
-	if g.root.own {
-		err = errors.Join(err, os.Remove(filepath.Dir(g.dir)))
-	}
-	return errors.Join(err, g.root.release())
+	return nil
 }
