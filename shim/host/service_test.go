@@ -365,7 +365,7 @@ func TestServiceRefusesOtherArguments(t *testing.T) {
 
 func TestSurroundingsTellProcessesApart(t *testing.T) {
 	one, other := sleeper(t), sleeper(t)
-	if one.limits == "" || one.cgroups == "" || one.users == "" || one.mounts == "" {
+	if one.limits == (limits{}) || one.cgroups == "" || one.users == "" || one.mounts == "" {
 		t.Errorf("surroundings %+v", one)
 	}
 	if one != other {
@@ -389,9 +389,9 @@ func sleeper(t *testing.T, by ...string) surroundings {
 		_ = child.Process.Kill()
 		_ = child.Wait() // it was killed
 	})
-	pid := fmt.Sprint(child.Process.Pid)
+	pid := child.Process.Pid
 	eventually(t, "it sleeps", func() bool {
-		line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		return bytes.HasPrefix(line, []byte("sleep"))
 	})
 	s, err := surroundingsOf(pid)

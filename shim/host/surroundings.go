@@ -3,8 +3,8 @@ package host
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"tango/shim/prelude"
 )
@@ -14,52 +14,51 @@ import (
 // itself. The namespaces are in the name of the service's socket, too; but who has come
 // to the socket by another way, say out of a container that it was mounted in, would
 // have its paths looked up here.
-type surroundings struct{ cgroups, limits, users, mounts string }
+type surroundings struct {
+	cgroups, users, mounts string
+	limits                 limits
+}
 
-// self is this process, as a directory of procfs.
-const self = "self"
+// limits are resource limits by their numbers (getrlimit(2)), of which RTTIME is the last.
+type limits [unix.RLIMIT_RTTIME + 1]unix.Rlimit
 
 // surroundedAlike tells whether a process has the same as this one, at present: both
 // may have been moved.
 func surroundedAlike(pid int) bool {
-	theirs, err := surroundingsOf(strconv.Itoa(pid))
+	theirs, err := surroundingsOf(pid)
 	if err != nil {
 		return false
 	}
-	ours, err := surroundingsOf(self)
+	ours, err := surroundingsOf(os.Getpid())
 	return err == nil && theirs == ours
 }
 
-func surroundingsOf(pid string) (s surroundings, err error) {
-	dir := "/proc/" + pid + "/"
+func surroundingsOf(pid int) (s surroundings, err error) {
+	dir := fmt.Sprintf("/proc/%d/", pid)
 	cgroups, err := os.ReadFile(dir + "cgroup")
 	if err != nil {
 		return s, err
 	}
 	s.cgroups = string(cgroups)
-	if s.limits, err = limitsOf(pid); err != nil {
-		return s, err
-	}
 	for file, to := range map[string]*string{"ns/user": &s.users, "ns/mnt": &s.mounts} {
 		if *to, err = os.Readlink(dir + file); err != nil {
 			return s, err
 		}
 	}
-	return s, nil
+	s.limits, err = limitsOf(pid)
+	return s, err
 }
 
-// limitsOf are the resource limits that a process hands down: what proc_pid_limits(5)
-// says of it, but for a Go program's own limit of open files.
-func limitsOf(pid string) (string, error) {
-	data, err := os.ReadFile("/proc/" + pid + "/limits")
-	if err != nil || pid != self {
-		return string(data), err
+// limitsOf are the resource limits that a process hands down. This one's own limit of
+// open files is not what it hands down: package os has raised it.
+func limitsOf(pid int) (l limits, _ error) {
+	for resource := range l {
+		if err := unix.Prlimit(pid, resource, nil, &l[resource]); err != nil {
+			return l, fmt.Errorf("cannot read a resource limit of process %d: %w", pid, err)
+		}
 	}
-	const row = "Max open files            %-20d"
-	limits := string(data)
-	if i := strings.Index(limits, row[:strings.IndexByte(row, '%')]); i >= 0 {
-		inherited := fmt.Sprintf(row, prelude.InheritedFiles())
-		limits = limits[:i] + inherited + limits[min(len(limits), i+len(inherited)):]
+	if pid == os.Getpid() {
+		l[unix.RLIMIT_NOFILE].Cur = prelude.InheritedFiles()
 	}
-	return limits, nil
+	return l, nil
 }

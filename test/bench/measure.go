@@ -90,13 +90,24 @@ type measured func(context.Context, sides.Side) ([]float64, error)
 type repeat struct {
 	warm int // rounds whose values are thrown away, before the others
 	n    int
+	rest time.Duration // before each
 }
 
-// usual is for what runs one at a time.
-func (b *bench) usual() repeat { return repeat{b.warmup, b.rounds} }
+// usual is for what runs one at a time. Each begins on a machine that is left alone:
+// otherwise who goes second finds the kernel's cgroup lock ready, which the one before
+// has waited for, and has beside it what that one puts off.
+func (b *bench) usual() repeat { return repeat{b.warmup, b.rounds, b.rest} }
 
 // few is for what is long enough to warm up everything at once.
-func (b *bench) few(n int) repeat { return repeat{min(b.warmup, 1), n} }
+func (b *bench) few(n int) repeat { return repeat{min(b.warmup, 1), n, 0} }
+
+// wait is the rest before a sample.
+func (r repeat) wait(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(r.rest):
+	}
+}
 
 // compare runs something for all of some sides, in turn in every round, and returns
 // what it measured by column. The progress shows the first column.
@@ -105,6 +116,7 @@ func (b *bench) compare(ctx context.Context, among []sides.Side, title, unit str
 	total := r.warm + r.n
 	for i := range total {
 		for _, s := range sides.Order(among, i) {
+			r.wait(ctx)
 			values, err := do(ctx, s)
 			if err = errors.Join(err, ctx.Err()); err != nil {
 				return nil, fmt.Errorf("%s: %w", s, err)

@@ -22,6 +22,7 @@ type settings struct {
 	pods        int           // for the memory of shims, and for containerd's restart
 	restarts    int           // rounds of restarts
 	settle      time.Duration // how long shims are left alone before their memory is read
+	rest        time.Duration // how long the machine is left alone before each sample of what runs one at a time
 
 	overLayers      program.Ints // layers of the series
 	overMounts      program.Ints // mounts on the host, of the series
@@ -51,7 +52,7 @@ func parseSettings(args []string) (settings, error) {
 		overLayers: program.Ints{1, 10, 25, 50, 100}, overMounts: program.Ints{20, 1000, 2500, 5000},
 		overRunning: program.Ints{2, 50, 100, 200}, overConcurrency: program.Ints{1, 4, 16, 32},
 		rounds: 30, warmup: 3, layers: 50, burst: 100, concurrency: 16, bursts: 8, pods: 100, restarts: 8,
-		settle: 5 * time.Second, curveBurst: 32, curveBursts: 6, exec: []string{"/bin/true"},
+		settle: 5 * time.Second, rest: 100 * time.Millisecond, curveBurst: 32, curveBursts: 6, exec: []string{"/bin/true"},
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	s.sizes(fs)
@@ -90,6 +91,7 @@ func (s *settings) sizes(fs *flag.FlagSet) {
 	fs.IntVar(&s.concurrency, "concurrency", s.concurrency, "how many of a burst start at once")
 	fs.IntVar(&s.bursts, "bursts", s.bursts, "measured bursts of each side")
 	fs.IntVar(&s.pods, "pods", s.pods, "pods that run while memory is read (and containerd is restarted)")
+	fs.DurationVar(&s.rest, "rest", s.rest, "how long the machine is left alone before each sample of what runs one at a time")
 	fs.DurationVar(&s.settle, "settle", s.settle, "how long shims are left alone before their memory is read")
 }
 
@@ -103,7 +105,7 @@ func (s *settings) series(fs *flag.FlagSet) {
 // quickSizes are those of a quick run.
 var quickSizes = map[string]string{
 	"rounds": "3", "warmup": "1", "layers": "5", "burst": "6", "concurrency": "3", "bursts": "2",
-	"pods": "2", "restarts": "2", "settle": "200ms", "over-layers": "1,5", "over-mounts": "20,200",
+	"pods": "2", "restarts": "2", "settle": "200ms", "rest": "10ms", "over-layers": "1,5", "over-mounts": "20,200",
 	"over-running": "2,6", "over-concurrency": "1,4", "series-burst": "4", "series-bursts": "2",
 }
 
