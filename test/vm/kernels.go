@@ -5,13 +5,14 @@ package main
 type kernel struct {
 	Version string // such as 6.12: a prefix of the package's version
 	Suite   string // where it is at home, for people who read this table
+	Alike   bool   // has the same ways of making a root as the next one, which counts their calls
 }
 
 // kernels are what `make matrix` boots, oldest first.
 var kernels = []kernel{
 	{Version: "6.1", Suite: "bookworm"},
 	{Version: "6.12", Suite: "trixie"},
-	{Version: "7.2", Suite: "sid"},
+	{Version: "7.2", Suite: "sid", Alike: true},
 	{Version: "7.3", Suite: "trixie-backports"},
 }
 

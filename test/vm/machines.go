@@ -53,11 +53,13 @@ func machines() []machine {
 	var all []machine
 	for i, k := range kernels {
 		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests, Less: sameOnAll}
-		switch i {
-		case 0:
+		switch {
+		case i == 0:
 			m.Short = true
-		case len(kernels) - 1:
+		case i == len(kernels)-1:
 			m.Short, m.Run = true, newestTests
+		case k.Alike:
+			m.Groups = []string{"mounts", "rootfs", "integration"}
 		default:
 			m.Groups = []string{"mounts", "rootfs", "integration", "mountcost"}
 		}
