@@ -20,24 +20,29 @@ type machine struct {
 	Append string   // more of the kernel's command line
 }
 
-// coreTests are the integration tests of what differs between kernels and kinds
-// of machine: cgroups, user namespaces, mounts. The others run on the machine itself,
-// and here when all are asked for, since an emulated containerd is slow.
-var coreTests = []string{
-	"TestLifeCycle", "TestExecProcess", "TestPauseResume", "TestPids", "TestLimits", "TestUpdate", "TestStats", "TestOOM",
-	"TestMemoryEvents", "TestPressure", "TestUnified.*", "TestOnlyUnified",
-	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestPod",
-	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
-	"TestMountService", "TestSupervisedMountService",
-	"TestSystemdCgroup", "TestUnits", "TestAppArmor.*",
-}
-
-// nodeTests are those of what NUMA nodes are to a container.
-var nodeTests = []string{
-	"TestLifeCycle", "TestLimits",
-	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
-	"TestMountService", "TestSupervisedMountService",
-}
+// The integration tests of what differs between kernels and kinds of machine. The
+// others run on the machine itself, and here when all are asked for, since an
+// emulated containerd is slow.
+var (
+	// cgroupTests are those of what a container may use, and of what it did.
+	cgroupTests = []string{
+		"TestLifeCycle", "TestExecProcess", "TestPauseResume", "TestPids", "TestLimits", "TestUpdate", "TestStats", "TestOOM",
+		"TestMemoryEvents", "TestPressure", "TestUnified.*", "TestOnlyUnified", "TestPod", "TestUserNS",
+		"TestMemoryNodes", "TestCPUsOfANode",
+	}
+	// mountTests are those of mounts, and of who makes them.
+	mountTests = []string{
+		"TestLifeCycle", "TestExecProcess", "TestPod", "TestUserNS",
+		"TestBind", "TestPropagationOut", "TestUserNSMounts", "TestMountService", "TestSupervisedMountService",
+	}
+	// nodeTests are those of what NUMA nodes are to a container.
+	nodeTests = []string{
+		"TestLifeCycle", "TestLimits",
+		"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
+		"TestMountService", "TestSupervisedMountService",
+	}
+	coreTests = slices.Concat(cgroupTests, mountTests, nodeTests)
+)
 
 // newestTests are what the newest kernel, of which least is known, runs as well: the
 // runtime specification, field by field.
@@ -85,7 +90,7 @@ func variants() []machine {
 		// Newer kernels of Debian have no memory controller in version 1.
 		variant("6.1", "cgroup1", "controllers on cgroup v1 only", func(m *machine) {
 			m.Cgroup = 1
-			m.Groups = []string{"shim", "integration"}
+			m.Groups, m.Run = []string{"shim", "integration"}, cgroupTests
 		}),
 		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
 			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
@@ -97,11 +102,11 @@ func variants() []machine {
 		}),
 		variant("6.12", "systemd", "systemd is PID 1 and owns the cgroups", func(m *machine) {
 			m.Systemd = true
-			m.Groups = []string{"integration"}
+			m.Groups, m.Run = []string{"integration"}, slices.Concat(cgroupTests, []string{"TestSystemdCgroup", "TestUnits", "TestMountService"})
 		}),
 		variant("7.3", "apparmor", "AppArmor confines containers", func(m *machine) {
 			m.AppArmor = true
-			m.Groups = []string{"integration"}
+			m.Groups, m.Run = []string{"integration"}, slices.Concat(mountTests, []string{"TestAppArmor.*"})
 		}),
 	}
 }
