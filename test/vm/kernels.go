@@ -20,13 +20,14 @@ var kernels = []kernel{
 var suites = []string{"bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid"}
 
 // bootModules are loaded before a guest mounts its disk; what is built in on a
-// kernel, or unknown to it, is left out.
-var bootModules = []string{"virtio_pci", "virtio_blk", "virtio_console", "ext4", "overlay"}
+// kernel, or unknown to it, is left out. loop is for tests: where no udev runs,
+// nothing makes the /dev/loop-control that would load it.
+var bootModules = []string{"virtio_pci", "virtio_blk", "virtio_console", "ext4", "overlay", "loop"}
 
 // moreModules are in the guest as well, for modprobe and for the kernel's own
 // requests.
 var moreModules = []string{
-	"erofs", "squashfs", "xfs", "btrfs", "isofs", "fuse", "loop",
+	"erofs", "squashfs", "xfs", "btrfs", "isofs", "fuse",
 	"veth", "bridge", "dummy", "tun", "xfrm_user",
 	"autofs4", "efivarfs", "nfnetlink", "nf_tables", "nft_compat", "nft_chain_nat", "xt_MASQUERADE", "xt_comment", "xt_addrtype", "ip_tables", "iptable_nat", "iptable_filter",
 }

@@ -52,6 +52,10 @@ var newestTests = slices.Concat(coreTests, []string{"TestSpec"})
 // itself runs them, and a guest when all are asked for.
 var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "shim/rollout", "shim/stdio", "shim/telemetry"}
 
+// tableOfRoots is left to the plain machines: it asks the kernel, not the nodes. What
+// the nodes' workers do with root filesystems is another package.
+var tableOfRoots = []string{"rootfs"}
+
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
 func machines() []machine {
@@ -94,11 +98,11 @@ func variants() []machine {
 		}),
 		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
 			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
-			m.Groups, m.Less, m.Run = []string{"mounts", "integration"}, nil, nodeTests
+			m.Groups, m.Less, m.Run = []string{"mounts", "rootfs", "integration"}, tableOfRoots, nodeTests
 		}),
 		variant("7.2", "emptynode", "a node that has CPUs and no memory", func(m *machine) {
 			m.CPUs, m.Nodes, m.EmptyNodes = 6, 3, 1
-			m.Groups, m.Less, m.Run = []string{"mounts", "integration"}, nil, nodeTests
+			m.Groups, m.Less, m.Run = []string{"mounts", "rootfs", "integration"}, tableOfRoots, nodeTests
 		}),
 		variant("6.12", "systemd", "systemd is PID 1 and owns the cgroups", func(m *machine) {
 			m.Systemd = true

@@ -108,7 +108,7 @@ func newer(a, b string) bool {
 
 // sources are the tests of the packages that machines and demands name tests of.
 var sources = map[string]string{
-	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote",
+	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote", "rootfs": "../../rootfs",
 }
 
 func TestNamedTestsExist(t *testing.T) {
@@ -148,7 +148,7 @@ func wantTests(t *testing.T, pkg string, names []string) {
 
 // What a kind of machine is there for is run on one of that kind.
 func TestDemandsAreRun(t *testing.T) {
-	group := map[string]string{"integration": "integration", "worker": "mounts", "remote": "rootfs"}
+	group := map[string]string{"integration": "integration", "worker": "mounts", "remote": "rootfs", "rootfs": "rootfs"}
 	for _, d := range demands {
 		for _, name := range d.tests {
 			if !slices.ContainsFunc(machines(), func(m machine) bool {
