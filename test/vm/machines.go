@@ -48,6 +48,13 @@ var (
 // runtime specification, field by field.
 var newestTests = slices.Concat(coreTests, []string{"TestSpec"})
 
+// fewTests are what every commit runs: one container's life, cgroups, mounts and user
+// namespaces.
+var fewTests = []string{
+	"TestLifeCycle", "TestLimits", "TestStats", "TestOOM", "TestMemoryEvents", "TestPressure", "TestMemoryNodes", "TestMemoryPolicy",
+	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestMountService",
+}
+
 // sameOnAll are packages that ask the kernel for nothing that differs: the machine
 // itself runs them, and a guest when all are asked for.
 var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "shim/rollout", "shim/stdio", "shim/telemetry"}
@@ -139,8 +146,11 @@ func (c choice) rows() ([]machine, error) {
 			m.Nodes, m.CPUs = c.Nodes, 2*c.Nodes
 			m.Name = fmt.Sprintf("%s-%dnodes", m.Kernel, c.Nodes)
 		}
-		if c.All {
+		switch {
+		case c.All:
 			m.Groups, m.Less, m.Run = nil, nil, nil
+		case c.Short:
+			m.Run = fewTests
 		}
 		picked = append(picked, m)
 	}

@@ -79,6 +79,10 @@ func TestRows(t *testing.T) {
 	if err != nil || len(rows) != 1 || rows[0].Name != "6.12-4nodes" || rows[0].CPUs != 8 {
 		t.Errorf("got %+v, %v", rows, err)
 	}
+	short, err := choice{Short: true}.rows()
+	if err != nil || len(short) != 2 || !slices.Equal(short[1].Run, fewTests) {
+		t.Errorf("the short subset is %+v, %v", short, err)
+	}
 	if _, err := (choice{Kernel: "5.4"}).rows(); err == nil {
 		t.Error("an unknown kernel picks rows")
 	}
