@@ -15,7 +15,6 @@ type group struct {
 	Args    []string      // arguments of the test binaries
 	Timeout time.Duration // of each package's tests, on an emulated CPU
 	Short   bool          // part of the subset that every commit runs
-	Few     []string      // the tests that the subset runs of it, as in -test.run; nil is all
 }
 
 // tags are the Makefile's TAGS.
@@ -25,9 +24,6 @@ const tags = "seccomp no_grpc netgo osusergo"
 // host is slow without limit, and a guest in which nothing happens is ended much
 // earlier: this only ends tests that go on forever.
 const testLimit = 45 * time.Minute
-
-// fewTests are one container's life, cgroup limits, mounts and user namespaces.
-var fewTests = []string{"TestLifeCycle", "TestLimits", "TestMemoryEvents", "TestMemoryNodes", "TestMemoryPolicy", "TestBind", "TestUserNS"}
 
 // only is the argument that has a test binary run these tests alone.
 func only(tests []string) string { return "-test.run=^(" + strings.Join(tests, "|") + ")$" }
@@ -40,7 +36,7 @@ var groups = []group{
 	{Name: "mounts", Module: ".", Pattern: "./mounts/...", Tags: tags, Timeout: testLimit, Short: true},
 	{Name: "rootfs", Module: ".", Pattern: "./rootfs/...", Tags: tags, Timeout: testLimit, Short: true},
 	{Name: "shim", Module: ".", Pattern: "./shim/...", Tags: tags, Timeout: testLimit},
-	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: testLimit, Short: true, Few: fewTests},
+	{Name: "integration", Module: "test", Pattern: "./integration/...", Timeout: testLimit, Short: true},
 	{Name: "mountcost", Module: "test", Pattern: "./mountcost", Timeout: testLimit},
 }
 

@@ -20,32 +20,48 @@ type machine struct {
 	Append string   // more of the kernel's command line
 }
 
-// coreTests are the integration tests of what differs between kernels and kinds
-// of machine: cgroups, user namespaces, mounts. The others run on the machine itself,
-// and here when all are asked for, since an emulated containerd is slow.
-var coreTests = []string{
-	"TestLifeCycle", "TestExecProcess", "TestPauseResume", "TestPids", "TestLimits", "TestUpdate", "TestStats", "TestOOM",
-	"TestMemoryEvents", "TestPressure", "TestUnified.*", "TestOnlyUnified",
-	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestPod",
-	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
-	"TestMountService", "TestSupervisedMountService",
-	"TestSystemdCgroup", "TestUnits", "TestAppArmor.*",
-}
-
-// nodeTests are those of what NUMA nodes are to a container.
-var nodeTests = []string{
-	"TestLifeCycle", "TestLimits",
-	"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
-	"TestMountService", "TestSupervisedMountService",
-}
+// The integration tests of what differs between kernels and kinds of machine. The
+// others run on the machine itself, and here when all are asked for, since an
+// emulated containerd is slow.
+var (
+	// cgroupTests are those of what a container may use, and of what it did.
+	cgroupTests = []string{
+		"TestLifeCycle", "TestExecProcess", "TestPauseResume", "TestPids", "TestLimits", "TestUpdate", "TestStats", "TestOOM",
+		"TestMemoryEvents", "TestPressure", "TestUnified.*", "TestOnlyUnified", "TestPod", "TestUserNS",
+		"TestMemoryNodes", "TestCPUsOfANode",
+	}
+	// mountTests are those of mounts, and of who makes them.
+	mountTests = []string{
+		"TestLifeCycle", "TestExecProcess", "TestPod", "TestUserNS",
+		"TestBind", "TestPropagationOut", "TestUserNSMounts", "TestMountService", "TestSupervisedMountService",
+	}
+	// nodeTests are those of what NUMA nodes are to a container.
+	nodeTests = []string{
+		"TestLifeCycle", "TestLimits",
+		"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
+		"TestMountService", "TestSupervisedMountService",
+	}
+	coreTests = slices.Concat(cgroupTests, mountTests, nodeTests)
+)
 
 // newestTests are what the newest kernel, of which least is known, runs as well: the
 // runtime specification, field by field.
 var newestTests = slices.Concat(coreTests, []string{"TestSpec"})
 
+// fewTests are what every commit runs: one container's life, cgroups, mounts and user
+// namespaces.
+var fewTests = []string{
+	"TestLifeCycle", "TestLimits", "TestStats", "TestOOM", "TestMemoryEvents", "TestPressure", "TestMemoryNodes", "TestMemoryPolicy",
+	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestMountService",
+}
+
 // sameOnAll are packages that ask the kernel for nothing that differs: the machine
 // itself runs them, and a guest when all are asked for.
 var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "shim/rollout", "shim/stdio", "shim/telemetry"}
+
+// tableOfRoots is left to the plain machines: it asks the kernel, not the nodes. What
+// the nodes' workers do with root filesystems is another package.
+var tableOfRoots = []string{"rootfs"}
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
@@ -53,11 +69,13 @@ func machines() []machine {
 	var all []machine
 	for i, k := range kernels {
 		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests, Less: sameOnAll}
-		switch i {
-		case 0:
+		switch {
+		case i == 0:
 			m.Short = true
-		case len(kernels) - 1:
+		case i == len(kernels)-1:
 			m.Short, m.Run = true, newestTests
+		case k.Alike:
+			m.Groups = []string{"mounts", "rootfs", "integration"}
 		default:
 			m.Groups = []string{"mounts", "rootfs", "integration", "mountcost"}
 		}
@@ -83,23 +101,23 @@ func variants() []machine {
 		// Newer kernels of Debian have no memory controller in version 1.
 		variant("6.1", "cgroup1", "controllers on cgroup v1 only", func(m *machine) {
 			m.Cgroup = 1
-			m.Groups = []string{"shim", "integration"}
+			m.Groups, m.Run = []string{"shim", "integration"}, cgroupTests
 		}),
 		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
 			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
-			m.Groups, m.Less, m.Run = []string{"mounts", "integration"}, nil, nodeTests
+			m.Groups, m.Less, m.Run = []string{"mounts", "rootfs", "integration"}, tableOfRoots, nodeTests
 		}),
 		variant("7.2", "emptynode", "a node that has CPUs and no memory", func(m *machine) {
 			m.CPUs, m.Nodes, m.EmptyNodes = 6, 3, 1
-			m.Groups, m.Less, m.Run = []string{"mounts", "integration"}, nil, nodeTests
+			m.Groups, m.Less, m.Run = []string{"mounts", "rootfs", "integration"}, tableOfRoots, nodeTests
 		}),
 		variant("6.12", "systemd", "systemd is PID 1 and owns the cgroups", func(m *machine) {
 			m.Systemd = true
-			m.Groups = []string{"integration"}
+			m.Groups, m.Run = []string{"integration"}, slices.Concat(cgroupTests, []string{"TestSystemdCgroup", "TestUnits", "TestMountService"})
 		}),
 		variant("7.3", "apparmor", "AppArmor confines containers", func(m *machine) {
 			m.AppArmor = true
-			m.Groups = []string{"integration"}
+			m.Groups, m.Run = []string{"integration"}, slices.Concat(mountTests, []string{"TestAppArmor.*"})
 		}),
 	}
 }
@@ -128,8 +146,11 @@ func (c choice) rows() ([]machine, error) {
 			m.Nodes, m.CPUs = c.Nodes, 2*c.Nodes
 			m.Name = fmt.Sprintf("%s-%dnodes", m.Kernel, c.Nodes)
 		}
-		if c.All {
+		switch {
+		case c.All:
 			m.Groups, m.Less, m.Run = nil, nil, nil
+		case c.Short:
+			m.Run = fewTests
 		}
 		picked = append(picked, m)
 	}

@@ -57,13 +57,7 @@ func chooseGroups(o options) ([]group, error) {
 		}
 		return chosen, nil
 	}
-	chosen := slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return o.Short && !g.Short })
-	for i, g := range chosen {
-		if o.Short && g.Few != nil {
-			chosen[i].Args = append(slices.Clone(g.Args), only(g.Few))
-		}
-	}
-	return chosen, nil
+	return slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return o.Short && !g.Short }), nil
 }
 
 // prepare brings kernels and disk to the cache and makes the guests.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	abilities "tango/mounts/kernel"
 	"tango/test/vm/job"
 )
 
@@ -77,19 +79,46 @@ func TestRows(t *testing.T) {
 	if err != nil || len(rows) != 1 || rows[0].Name != "6.12-4nodes" || rows[0].CPUs != 8 {
 		t.Errorf("got %+v, %v", rows, err)
 	}
+	short, err := choice{Short: true}.rows()
+	if err != nil || len(short) != 2 || !slices.Equal(short[1].Run, fewTests) {
+		t.Errorf("the short subset is %+v, %v", short, err)
+	}
 	if _, err := (choice{Kernel: "5.4"}).rows(); err == nil {
 		t.Error("an unknown kernel picks rows")
 	}
 }
 
+// A kernel that leaves the counts of calls to the next has the same abilities.
+func TestAlikeKernels(t *testing.T) {
+	for i, k := range kernels {
+		if !k.Alike {
+			continue
+		}
+		for _, f := range abilities.All() {
+			if has := !newer(f.Since, k.Version); has == newer(f.Since, kernels[i+1].Version) {
+				t.Errorf("%s (Linux %s) is between %s and %s", f.Name, f.Since, k.Version, kernels[i+1].Version)
+			}
+		}
+	}
+}
+
+// newer compares versions such as 6.12 and 7.2.
+func newer(a, b string) bool {
+	var x, y [2]int
+	fmt.Sscanf(a, "%d.%d", &x[0], &x[1])
+	fmt.Sscanf(b, "%d.%d", &y[0], &y[1])
+	return slices.Compare(x[:], y[:]) > 0
+}
+
 // sources are the tests of the packages that machines and demands name tests of.
 var sources = map[string]string{
-	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote",
+	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote", "rootfs": "../../rootfs",
 }
 
 func TestNamedTestsExist(t *testing.T) {
-	for _, names := range [][]string{newestTests, nodeTests, fewTests} {
-		wantTests(t, "integration", names)
+	wantTests(t, "integration", fewTests)
+	for _, m := range machines() {
+		wantTests(t, "integration", m.Run)
 	}
 	for _, d := range demands {
 		wantTests(t, d.pkg, d.tests)
@@ -123,7 +152,7 @@ func wantTests(t *testing.T, pkg string, names []string) {
 
 // What a kind of machine is there for is run on one of that kind.
 func TestDemandsAreRun(t *testing.T) {
-	group := map[string]string{"integration": "integration", "worker": "mounts", "remote": "rootfs"}
+	group := map[string]string{"integration": "integration", "worker": "mounts", "remote": "rootfs", "rootfs": "rootfs"}
 	for _, d := range demands {
 		for _, name := range d.tests {
 			if !slices.ContainsFunc(machines(), func(m machine) bool {
