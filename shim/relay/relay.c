@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -248,6 +249,18 @@ static struct rlimit inherited_files;
 unsigned long long tango_inherited_files(void) { return inherited_files.rlim_cur; }
 
 /*
+ * name_process gives this process, and so all threads that Go will start, the name
+ * that people look for in ps and top. One that is executed by descriptor is called
+ * by a number.
+ */
+static void name_process(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	(void)prctl(PR_SET_NAME, slash != NULL ? slash + 1 : path); /* the first 15 bytes */
+}
+
+/*
  * What containerd executes for every container needs the service, if one runs, and
  * nothing of this binary: so the service is asked before the Go runtime and some
  * sixty packages start up, which would take most of the time. Returning means
@@ -259,6 +272,8 @@ __attribute__((constructor)) static void relay(int argc, char **argv, char **env
 	int sock, answered;
 
 	(void)getrlimit(RLIMIT_NOFILE, &inherited_files); /* fails for a wrong pointer only */
+	if (argc > 0)
+		name_process(argv[0]);
 	if (!concerns_service(argc, argv) || compose(&m, argc, argv, envp) != 0)
 		return;
 	sock = find_service();
