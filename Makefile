@@ -225,7 +225,7 @@ test-cri: root build tools ## pods through the Kubernetes interface (CRI), the d
 	@cd test && TANGO_TEST_RUNTIME=$(RUNTIME) $(GO) test -count=1 -timeout 15m $(TESTFLAGS) ./cri
 
 .PHONY: deploy-check
-deploy-check: ## the manifests below deploy/, against the types of Kubernetes
+deploy-check: ## the files below deploy/, against the types of Kubernetes and Grafana
 	$(call say,checking deploy)
 	@cd test/deploy && $(GO) test -count=1 $(TESTFLAGS) ./...
 

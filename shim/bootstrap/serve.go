@@ -32,7 +32,6 @@ const inheritedSocket = 3
 func prepareDaemon() {
 	initexe.Keep()
 	beFrugal()
-	nameProcess()
 }
 
 // serve is the daemon: it answers containerd until it is told to shut down. socket
@@ -104,12 +103,6 @@ func shared() container.Shared {
 		dir = options.DefaultRunDir
 	}
 	return container.Shared{RunDir: dir, Executables: pidref.Dir(os.Getenv(registryEnv))}
-}
-
-// nameProcess gives the daemon the name that people look for in ps and top; it
-// was executed by descriptor, which would have it called by a number.
-func nameProcess() {
-	_ = os.WriteFile("/proc/self/comm", []byte("containerd-shim"), 0)
 }
 
 // becomeSubreaper has orphans of containers handed to this process.

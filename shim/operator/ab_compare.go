@@ -184,11 +184,41 @@ func phasesOf(records []telemetry.Record) (map[string]durations, map[string][2]i
 		for _, p := range r.Phases {
 			add(r.Op+"."+p.Name, p.At, p.Took)
 		}
+		if at, took, both := rootOf(r); both {
+			add(wholeRoot, at, took)
+		}
 	}
 	for _, list := range times {
 		slices.Sort(list)
 	}
 	return times, order
+}
+
+// A root filesystem is made and put in place in these phases. The control arm makes it
+// where it belongs, in the second, and others do most in the first: only their sum can
+// be compared with control.
+const (
+	rootPhase  = "rootfs"
+	placePhase = "place"
+	wholeRoot  = telemetry.OpCreate + "." + rootPhase + "+" + placePhase
+)
+
+// halfRoot tells whether a phase is one of the two, in a comparison with control.
+func (c *Comparison) halfRoot(name string) bool {
+	return (c.Base == rollout.Control || c.Tried == rollout.Control) &&
+		(name == telemetry.OpCreate+"."+rootPhase || name == telemetry.OpCreate+"."+placePhase)
+}
+
+// rootOf is the sum, and when its second part begins.
+func rootOf(r telemetry.Record) (at, took time.Duration, both bool) {
+	parts := 0
+	for _, p := range r.Phases {
+		if r.Op == telemetry.OpCreate && (p.Name == rootPhase || p.Name == placePhase) {
+			at, took = max(at, p.At), took+p.Took
+			parts++
+		}
+	}
+	return at, took, parts == 2
 }
 
 func comparePhases(base, tried []telemetry.Record) []PhaseDiff {

@@ -2,11 +2,14 @@ package operator
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +25,9 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"op":      func(name string) string { op, _, _ := strings.Cut(name, "."); return op },
 	"side":    side,
 	"count":   count,
+	"results": resultsText,
+	"half":    (*Comparison).halfRoot,
+	"unlike":  (*Comparison).unlike,
 }).Parse(pageSource))
 
 // pageData is what the page shows.
@@ -36,7 +42,7 @@ type pageData struct {
 }
 
 // plottedPhases have curves of their own, where there are data.
-var plottedPhases = []string{"create.total", "create.rootfs", "create.place", "create.init", "start.total", "exec.total"}
+var plottedPhases = []string{"create.total", "create.rootfs", "create.place", wholeRoot, "create.init", "start.total", "exec.total"}
 
 // writePage writes the comparison as one page that needs nothing else, in one step.
 func writePage(file string, c *Comparison) error {
@@ -70,9 +76,10 @@ func (c *Comparison) page() ([]byte, error) {
 		s.Name = s.label()
 		strata = append(strata, s.PhaseDiff)
 	}
-	d.Forest, d.Strata = newForest(c.Phases), newForest(strata)
+	shown := slices.DeleteFunc(slices.Clone(c.Phases), func(p PhaseDiff) bool { return c.halfRoot(p.Name) })
+	d.Forest, d.Strata = newForest(shown), newForest(strata)
 	for _, name := range plottedPhases {
-		for _, p := range c.Phases {
+		for _, p := range shown {
 			if p.Name == name && p.Ratio != nil {
 				d.Curves = append(d.Curves, newCurve(p, c.Tried, c.Base))
 			}
@@ -83,6 +90,17 @@ func (c *Comparison) page() ([]byte, error) {
 		return nil, fmt.Errorf("cannot write the report: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// resultsText are the numbers of all results, the most frequent first.
+func resultsText(results map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(results), func(a, b string) int {
+		return cmp.Or(cmp.Compare(results[b], results[a]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, results[name])
+	}
+	return strings.Join(names, ", ")
 }
 
 // side says on which side of 1 a ratio is, as a class of the page.

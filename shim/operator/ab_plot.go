@@ -15,9 +15,10 @@ const (
 	curveSteps              = 200
 
 	forestRow   = 24.0
-	forestLeft  = 410.0 // room for a kernel and a class of hardware
-	forestWidth = 390.0
-	forestTop   = 30.0
+	forestChar  = 6.6 // of a name, on average
+	forestWidth = 520.0
+	forestRight = 140.0 // room for a ratio in numbers
+	forestTop   = 44.0
 )
 
 // axis maps values to pixels, by their logarithms.
@@ -73,7 +74,7 @@ func polyline(sorted durations, x axis) string {
 // timeTicks are at 1, 2 and 5 of each power of ten, or fewer where that is a crowd.
 func timeTicks(x axis) []tick {
 	steps := []float64{1, 2, 5}
-	if x.high/x.low > 100 {
+	if x.high/x.low > 1000 {
 		steps = []float64{1}
 	}
 	var ticks []tick
@@ -92,6 +93,7 @@ type forestPlot struct {
 	Rows   []forestLine
 	Ticks  []tick
 	One    float64 // where the ratio is 1
+	Right  float64 // where the numbers begin
 	Width  float64
 	Height float64
 	Top    float64
@@ -106,15 +108,16 @@ type forestLine struct {
 }
 
 func newForest(phases []PhaseDiff) forestPlot {
-	low, high := 0.5, 2.0
+	low, high, longest := 0.5, 2.0, 0
 	for _, p := range phases {
 		if p.Ratio != nil {
-			low, high = min(low, p.Ratio.Low), max(high, p.Ratio.High)
+			low, high, longest = min(low, p.Ratio.Low), max(high, p.Ratio.High), max(longest, len(p.Name))
 		}
 	}
-	x := axis{low: max(low/1.1, 0.01), high: min(high*1.1, 100), from: forestLeft, to: forestLeft + forestWidth}
-	f := forestPlot{One: x.at(1), Width: forestLeft + forestWidth + 140, Top: forestTop}
-	for _, v := range []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100} {
+	left := 20 + forestChar*float64(longest)
+	x := axis{low: max(low/1.1, 0.01), high: min(high*1.1, 100), from: left, to: left + forestWidth}
+	f := forestPlot{One: x.at(1), Right: x.to + 15, Width: x.to + forestRight, Top: forestTop}
+	for _, v := range []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100} {
 		if v >= x.low && v <= x.high {
 			f.Ticks = append(f.Ticks, tick{X: x.at(v), Text: fmt.Sprint(v)})
 		}

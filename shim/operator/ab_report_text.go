@@ -53,11 +53,11 @@ func (c *Comparison) write(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "\nPHASE\t%[1]s\tMEDIAN\t90%%\t99%%\t%[2]s\tMEDIAN\t90%%\t99%%\tRATIO\t95%% INTERVAL\t\n", c.Tried, c.Base)
 	for _, p := range c.Phases {
-		p.write(t, p.Name)
+		p.write(t, p.Name, c.unlike(p))
 	}
 	fmt.Fprintf(t, "\nNODES (create)\t%[1]s\tMEDIAN\t90%%\t99%%\t%[2]s\tMEDIAN\t90%%\t99%%\tRATIO\t95%% INTERVAL\t\n", c.Tried, c.Base)
 	for _, s := range c.Strata {
-		s.write(t, s.label())
+		s.write(t, s.label(), c.unlike(s.PhaseDiff))
 	}
 	return t.Flush()
 }
@@ -66,9 +66,20 @@ func (s Stratum) label() string {
 	return fmt.Sprintf("%s, Linux %s, %s", count(s.Nodes, "node"), s.Kernel, s.Hardware)
 }
 
-func (p PhaseDiff) write(w io.Writer, name string) {
-	ratio := "\ttoo few"
-	if r := p.Ratio; r != nil {
+// unlike says why a phase of the two arms can't be compared; nothing if it can.
+func (c *Comparison) unlike(p PhaseDiff) string {
+	switch {
+	case c.halfRoot(p.Name):
+		return "see their sum"
+	case p.Ratio == nil:
+		return "too few"
+	}
+	return ""
+}
+
+func (p PhaseDiff) write(w io.Writer, name, unlike string) {
+	ratio := "\t" + unlike
+	if r := p.Ratio; unlike == "" {
 		ratio = fmt.Sprintf("%.2f\t%.2f to %.2f", r.Value, r.Low, r.High)
 	}
 	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\n", name, p.Tried.text(), p.Base.text(), ratio)

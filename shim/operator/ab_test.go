@@ -90,6 +90,33 @@ func TestFasterArm(t *testing.T) {
 	}
 }
 
+// Of two arms that make root filesystems in different phases, the sum is compared.
+func TestRootSum(t *testing.T) {
+	records := fleet{nodes: 1, pods: 200, factor: 1}.records()
+	for i := range records {
+		rootfs, place := 30*time.Millisecond, 10*time.Millisecond
+		if records[i].Arm == "control" {
+			rootfs, place = time.Millisecond, 79*time.Millisecond
+		}
+		records[i].Phases = []telemetry.Phase{{Name: "rootfs", Took: rootfs}, {Name: "place", At: 50, Took: place}}
+	}
+	c, err := compare(&gathered{records: records, sources: 1}, "control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := phase(t, c, "create.rootfs+place").Ratio; r == nil || r.Value != 0.5 {
+		t.Errorf("ratio of the sum %+v", r)
+	}
+	page, err := c.page()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(page); strings.Contains(text, "create.rootfs</text>") || !strings.Contains(text, "create.rootfs+place</text>") &&
+		!strings.Contains(text, "create.rootfs&#43;place</text>") || strings.Count(text, "see their sum") != 2 {
+		t.Error("the page compares the parts")
+	}
+}
+
 func TestSameArm(t *testing.T) {
 	c := fleet{nodes: 2, pods: 600, factor: 1}.compare(t)
 	if r := phase(t, c, "create.total").Ratio; r == nil || r.clear() || !strings.Contains(c.verdict(), "No difference") {

@@ -19,8 +19,8 @@ const traceDescription = `Shows how a container was created and started, step by
 With a CONTAINER, its phases are shown as they were recorded. With --next, the
 next container that is created and started on this host is waited for, and traced
 by the kernel: all mount calls of its shim and of what that starts, libcontainer's
-included, and the waits for kernel locks. Tracing everything slows this host down
-a little while it lasts.
+included, those of the host's service meanwhile, and the waits for kernel locks.
+Tracing everything slows this host down a little while it lasts.
 
 --perfetto writes the timeline in the form that ui.perfetto.dev and
 chrome://tracing open.
@@ -103,25 +103,42 @@ func traceNext(ctx context.Context, runDir string) (*Timeline, error) {
 		return nil, err
 	}
 	defer session.close()
-	fmt.Fprintln(os.Stderr, "tracing: waiting for the next container")
-	records, err := nextStart(ctx, runDir)
+	follower, err := telemetry.NewFollower(runDir)
 	if err != nil {
 		return nil, err
 	}
-	threads := threadsOf(records[0].Shim)
+	defer follower.Close()
+	since := time.Now()
+	fmt.Fprintln(os.Stderr, "tracing: waiting for the next container")
+	records, err := nextStart(ctx, follower, since)
+	if err != nil {
+		return nil, err
+	}
 	events, err := session.stop()
 	if err != nil {
 		return nil, err
 	}
-	return newTimeline(records, ofProcess(events, records[0].Shim, threads)), nil
+	mine := ofProcess(events, records[0].Shim, session.threads)
+	services := ofServices(events, servicePids(runDir), session.threads, records[0])
+	return newTimeline(records, append(mine, services...)), nil
 }
 
-// nextStart waits for a create and the start of the same container, or a create
-// that failed.
-func nextStart(ctx context.Context, runDir string) (records []telemetry.Record, _ error) {
-	err := telemetry.Follow(ctx, runDir, func(r telemetry.Record) bool {
+// servicePids are the host's services, one for each version that is in use.
+func servicePids(runDir string) (pids []int) {
+	for _, p := range processes(runDir) {
+		if p.Kind == kindService {
+			pids = append(pids, p.Pid)
+		}
+	}
+	return pids
+}
+
+// nextStart waits for a create since then and the start of the same container, or a
+// create that failed.
+func nextStart(ctx context.Context, follower *telemetry.Follower, since time.Time) (records []telemetry.Record, _ error) {
+	err := follower.Run(ctx, func(r telemetry.Record) bool {
 		switch {
-		case r.Op == telemetry.OpCreate && len(records) == 0:
+		case r.Op == telemetry.OpCreate && len(records) == 0 && r.Time.After(since):
 			records = append(records, r)
 			return !r.OK()
 		case r.Op == telemetry.OpStart && len(records) > 0 && r.Container == records[0].Container:
@@ -134,17 +151,4 @@ func nextStart(ctx context.Context, runDir string) (records []telemetry.Record, 
 		err = errors.New("no container was created")
 	}
 	return records, err
-}
-
-// threadsOf are those of a process, which may be older than the trace.
-func threadsOf(pid int) []int {
-	entries, _ := os.ReadDir(procPath(pid, "task"))
-	var threads []int
-	for _, e := range entries {
-		var tid int
-		if _, err := fmt.Sscan(e.Name(), &tid); err == nil {
-			threads = append(threads, tid)
-		}
-	}
-	return threads
 }

@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"tango/shim/telemetry"
 )
 
 // kernelEvent is a line of the kernel's trace.
@@ -34,7 +37,23 @@ func parseTraceLines(r io.Reader) ([]kernelEvent, error) {
 			events = append(events, newKernelEvent(m))
 		}
 	}
+	nameAsThen(events)
 	return events, lines.Err()
+}
+
+// nameAsThen gives events the names that their threads had at the time: the kernel
+// prints the last one, which is that of the container's program once it runs.
+func nameAsThen(events []kernelEvent) {
+	later := map[int]string{}
+	for i := len(events) - 1; i >= 0; i-- {
+		e := &events[i]
+		if _, text, ok := strings.Cut(e.text, "oldcomm="); ok && e.name == "task_rename" {
+			later[e.tid], _, _ = strings.Cut(text, " newcomm=")
+		}
+		if name, renamed := later[e.tid]; renamed {
+			e.comm = name
+		}
+	}
 }
 
 func newKernelEvent(m []string) kernelEvent {
@@ -67,12 +86,11 @@ func (e kernelEvent) forked() (child int, ok bool) {
 }
 
 // ofProcess leaves what a process, its threads, and all that descend from them did.
-func ofProcess(events []kernelEvent, pid int, threads []int) []kernelEvent {
-	family := map[int]bool{pid: true}
-	for _, tid := range threads {
-		family[tid] = true
-	}
-	var mine []kernelEvent
+// The process may have ended by now, and be older than the trace.
+func ofProcess(events []kernelEvent, pid int, threads threads) []kernelEvent {
+	family := threads.of(pid)
+	family[pid] = true
+	mine := []kernelEvent{}
 	for _, e := range events {
 		if !family[e.tid] {
 			continue
@@ -84,4 +102,23 @@ func ofProcess(events []kernelEvent, pid int, threads []int) []kernelEvent {
 		mine = append(mine, e)
 	}
 	return mine
+}
+
+// serviceName is whose a call of the host's service is said to be.
+const serviceName = "the host's service"
+
+// ofServices leaves what the host's services did for one container, or for others at
+// the same time, and not what they start: that is all shims.
+func ofServices(events []kernelEvent, pids []int, threads threads, during telemetry.Record) []kernelEvent {
+	begin := time.Duration(during.Time.UnixNano())
+	var theirs []kernelEvent
+	for _, e := range events {
+		_, isFork := e.forked()
+		if isFork || e.at < begin || e.at > begin+during.Took || !slices.Contains(pids, threads[e.tid]) {
+			continue
+		}
+		e.comm = serviceName
+		theirs = append(theirs, e)
+	}
+	return theirs
 }

@@ -2,16 +2,24 @@ package operator
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tango/shim/telemetry"
 )
 
-// kernelTrace is as the kernel writes it; 4711 is the shim, 4712 a thread of it,
-// 4720 a child, 99 a stranger.
+// kernelTrace is as the kernel writes it; 4711 is the shim, 4700 and 4712 are threads
+// of it, of which the trace has only seen the second begin, 4720 is a child, 99 a
+// stranger.
 const kernelTrace = `# tracer: nop
 #
 #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
@@ -21,10 +29,11 @@ containerd-shim-4712    [000] .....   100.002000: sys_unshare(unshare_flags: 200
               ctr-99    [000] .....   100.002150: sys_mount(dev_name: 1, dir_name: 2)
  containerd-shim-4712   [000] .....   100.002600: contention_end: 0xffffffff82a01234 (ret=0)
  containerd-shim-4712   [000] .....   100.003000: sys_unshare -> 0x0
-containerd-shim-4711    [001] .....   100.004000: sched_process_fork: comm=containerd-shim pid=4711 child_comm=containerd-shim child_pid=4720
-   runc:[2:INIT]-4720   [001] .....   100.005000: sys_mount(dev_name: 7ffc, dir_name: 7ffd, type: 7ffe, flags: 0, data: 0)
-   runc:[2:INIT]-4720   [001] .....   100.005250: sys_mount -> 0xfffffffffffffff0
-   runc:[2:INIT]-4720   [001] .....   100.900000: sys_mount(dev_name: 0)
+containerd-shim-4700    [001] .....   100.004000: sched_process_fork: comm=containerd-shim pid=4700 child_comm=containerd-shim child_pid=4720
+           sleep-4720   [001] .....   100.005000: sys_mount(dev_name: 7ffc, dir_name: 7ffd, type: 7ffe, flags: 0, data: 0)
+           sleep-4720   [001] .....   100.005250: sys_mount -> 0xfffffffffffffff0
+           sleep-4720   [001] .....   100.006000: task_rename: pid=4720 oldcomm=runc:[2:INIT] newcomm=sleep oom_score_adj=0
+           sleep-4720   [001] .....   100.900000: sys_mount(dev_name: 0)
               ctr-99    [000] .....   100.002950: sys_mount -> 0x0
 `
 
@@ -34,7 +43,7 @@ func parsedTrace(t *testing.T) []kernelEvent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ofProcess(events, 4711, nil)
+	return ofProcess(events, 4711, threads{4700: 4711, 98: 99})
 }
 
 func createdAndStarted(begin time.Time) []telemetry.Record {
@@ -120,6 +129,29 @@ func TestTracing(t *testing.T) {
 	}
 }
 
+// What killed processes have left is swept, and what others use is not.
+func TestSweepInstances(t *testing.T) {
+	dir := t.TempDir()
+	mine := fmt.Sprintf("%s%d", instancePrefix, os.Getpid())
+	for _, name := range []string{instancePrefix + "4194305", mine, "others.4194305", instancePrefix + "x"} { // 4194304 is the largest pid
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweepInstances(dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{"others.4194305", mine, instancePrefix + "x"}; !slices.Equal(left, want) {
+		t.Errorf("%q, want %q", left, want)
+	}
+}
+
 func TestTraceUsage(t *testing.T) {
 	for _, args := range [][]string{{"trace"}, {"trace", "a", "b"}, {"trace", "--next", "a"}} {
 		if code, _, _ := run(args...); code != exitUsage {
@@ -129,4 +161,71 @@ func TestTraceUsage(t *testing.T) {
 	if code, _, stderr := run("trace", "--run-dir", t.TempDir(), "nobody"); code != exitMissing || !strings.Contains(stderr, "nobody") {
 		t.Errorf("code %d, %q", code, stderr)
 	}
+}
+
+// What the host's service does is the container's if it does it during the create,
+// and what it starts is not.
+func TestOfServices(t *testing.T) {
+	events, err := parseTraceLines(strings.NewReader(`
+ containerd-shim-301    [001] .....   100.000000: sys_fsopen(_fs_name: 1)
+ containerd-shim-301    [001] .....   100.000100: sys_fsopen -> 0x7
+ containerd-shim-301    [001] .....   100.002000: sched_process_fork: comm=containerd-shim pid=301 child_comm=containerd-shim child_pid=310
+ containerd-shim-310    [001] .....   100.002100: sys_unshare(unshare_flags: 20000)
+ containerd-shim-301    [001] .....   100.003000: sys_fsmount(fs_fd: 7)
+ containerd-shim-301    [001] .....   100.003100: sys_fsmount -> 0x8
+ containerd-shim-301    [001] .....   100.090000: sys_fsmount(fs_fd: 7)
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := createdAndStarted(time.Unix(100, 500_000))[0]
+	var names []string
+	for _, e := range ofServices(events, []int{300}, threads{301: 300}, create) {
+		names = append(names, e.comm+": "+e.name)
+	}
+	want := []string{serviceName + ": sys_fsmount", serviceName + ": sys_fsmount ->"}
+	if !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
+	}
+}
+
+// A machine on which nobody has mounted tracefs can be traced as well, and nothing
+// is mounted for it where others see it.
+func TestTracefs(t *testing.T) {
+	withoutTracefs(t, func() {
+		s, err := startTracing()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer s.close()
+		if s.fs == nil {
+			t.Error("a tracefs is there that should be hidden")
+		}
+		if _, err := os.Stat(s.dir + "/events/syscalls/sys_enter_mount"); err != nil {
+			t.Error(err)
+		}
+		if mounts, err := os.ReadFile("/proc/thread-self/mountinfo"); err != nil || strings.Contains(string(mounts), "/sys/kernel/tracing ") {
+			t.Errorf("it is mounted: %v", err)
+		}
+	})
+}
+
+// withoutTracefs calls f where the usual places of tracefs are hidden, on a thread
+// that ends with it.
+func withoutTracefs(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: its mount namespace is nobody else's
+		if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS),
+			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+			unix.Mount("none", "/sys/kernel", "tmpfs", 0, "")); err != nil {
+			t.Error(err)
+			return
+		}
+		f()
+	}()
+	<-done
 }

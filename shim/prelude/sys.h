@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,6 +51,7 @@ static inline long sys_call(long number, long a, long b, long c, long d, long e)
 #endif
 
 static inline long sys_close(int fd) { return sys_call(SYS_close, fd, 0, 0, 0, 0); }
+static inline long sys_set_name(const char *name) { return sys_call(SYS_prctl, PR_SET_NAME, (long)name, 0, 0, 0); }
 static inline long sys_getppid(void) { return sys_call(SYS_getppid, 0, 0, 0, 0, 0); }
 static inline long sys_kill(long pid, int signal) { return sys_call(SYS_kill, pid, signal, 0, 0, 0); }
 static inline long sys_dup3(int from, int to, int flags) { return sys_call(SYS_dup3, from, to, flags, 0, 0); }

@@ -1,6 +1,7 @@
 // Package deploy checks the files below deploy/: they are built with kustomize's own
 // code, decoded strictly into Kubernetes' own types, and held against what the
-// scheduler, the tango command and containerd's drop-in files make of them.
+// scheduler, the tango command and containerd's drop-in files make of them. The
+// dashboard is held against Grafana's types and Prometheus' parser.
 package deploy
 
 import (

@@ -27,7 +27,8 @@ func missingSource() []oci.SpecOpts {
 
 // ps is what the test wants of tango ps --json, top of tango top --json.
 type ps struct {
-	Pods []struct {
+	Helpers []helper
+	Pods    []struct {
 		ID, Namespace string
 		Memory        struct{ RSS, PSS uint64 }
 		Holds         map[string]int64
@@ -36,6 +37,12 @@ type ps struct {
 			Pid, Mounts        int
 		}
 	}
+}
+
+// helper is a process of tango's that is no shim of a pod.
+type helper struct {
+	Kind string
+	Pid  int
 }
 
 type top struct {

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"tango/shim/telemetry"
 	"tango/test/harness"
 )
 
@@ -18,7 +20,7 @@ type timeline struct {
 	Container string
 	Traced    bool
 	Calls     int
-	Steps     []struct{ Kind, Name string }
+	Steps     []struct{ Kind, Name, Who string }
 }
 
 // TestTraceNext wants every kind of step, libcontainer's mount calls included.
@@ -34,7 +36,9 @@ func TestTraceNext(t *testing.T) {
 			spec := harness.Spec{UserNS: c.userns, Options: h.options(tangoOnly)}
 			h.Delete(h.Run(spec)) // the image is there, then
 			file := filepath.Join(t.TempDir(), "trace.json")
-			id, trace := h.traceNext(t, spec, file)
+			tracing := h.startTrace(t, file)
+			id := h.Run(spec).ID()
+			trace := tracing.end(t)
 			seen := map[string]bool{}
 			for _, s := range trace.Steps {
 				seen[s.Kind+" "+s.Name] = true
@@ -55,28 +59,94 @@ func TestTraceNext(t *testing.T) {
 	}
 }
 
-// traceNext runs a container under the command, which writes a trace to a file, and
-// returns the container's id and what the command says.
-func (h *host) traceNext(t *testing.T, s harness.Spec, file string) (id string, trace timeline) {
+// TestTraceOfTheGone traces a container whose shim was there before the trace began,
+// and has ended before anybody looks at it.
+func TestTraceOfTheGone(t *testing.T) {
+	h := newHost(t)
+	h.Eventually("a warm shim waits", func() bool { // the service starts one when it was asked for it
+		h.Delete(h.Run(harness.Spec{Options: h.options(tangoOnly)}))
+		return slices.ContainsFunc(decodeJSON[ps](t, h.fine("ps", "--json")).Helpers, func(p helper) bool { return p.Kind == "warm" })
+	})
+	tracing := h.startTrace(t, filepath.Join(t.TempDir(), "trace.json"))
+	tracing.signal(t, syscall.SIGSTOP)
+	c := h.Run(harness.Spec{Options: h.options(tangoOnly)})
+	h.Delete(c)
+	h.Eventually("its shim has ended", func() bool {
+		return len(decodeJSON[ps](t, h.fine("ps", "--json")).Pods) == 0
+	})
+	tracing.signal(t, syscall.SIGCONT)
+	trace := tracing.end(t)
+	by := map[string]int{}
+	for _, s := range trace.Steps {
+		if s.Kind == "call" {
+			by[s.Who]++
+		}
+	}
+	if trace.Container != c.ID() || by["containerd-shim"] < 3 || by["runc:[2:INIT]"] < 20 {
+		t.Errorf("%s: calls %v", trace.Container, by)
+	}
+}
+
+// TestTraceOfService wants what the mount service did for a container, which has an
+// id-mapped root filesystem.
+func TestTraceOfService(t *testing.T) {
+	h := newHost(t)
+	spec := harness.Spec{UserNS: harness.NthUserNS(1), Options: h.options(tangoOnly + "\nMountWork = \"service\"\n")}
+	h.Eventually("the service has built a root filesystem", func() bool {
+		c := h.Run(spec)
+		h.Delete(c)
+		return h.record(telemetry.OpCreate, c.ID()).Counts["fallback.service"] == 0
+	})
+	tracing := h.startTrace(t, filepath.Join(t.TempDir(), "trace.json"))
+	h.Run(spec)
+	trace := tracing.end(t)
+	for _, s := range trace.Steps {
+		if s.Kind == "call" && s.Name == "fsmount" && s.Who == "the host's service" {
+			return
+		}
+	}
+	t.Errorf("no call of the service's in %+v", trace.Steps)
+}
+
+// tracing is a command that waits for the next container.
+type tracing struct {
+	*exec.Cmd
+	out strings.Builder
+}
+
+func (r *tracing) signal(t *testing.T, sig syscall.Signal) {
 	t.Helper()
-	cmd := exec.CommandContext(h.Ctx(), h.tango, "trace", "--next", "--run-dir", h.runDir, "--perfetto", file, "--json")
-	var out strings.Builder
-	cmd.Stdout = &out
-	said, err := cmd.StderrPipe()
+	if err := r.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end waits until the command has said what it saw.
+func (r *tracing) end(t *testing.T) timeline {
+	t.Helper()
+	if err := r.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return decodeJSON[timeline](t, r.out.String())
+}
+
+// startTrace starts the command, which writes a trace to a file, and returns when it
+// waits for a container.
+func (h *host) startTrace(t *testing.T, file string) *tracing {
+	t.Helper()
+	r := &tracing{Cmd: exec.CommandContext(h.Ctx(), h.tango, "trace", "--next", "--run-dir", h.runDir, "--perfetto", file, "--json")}
+	r.Stdout = &r.out
+	said, err := r.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(said).ReadString('\n'); err != nil || !strings.Contains(line, "waiting") {
 		t.Fatalf("%q, %v", line, err)
 	}
-	c := h.Run(s)
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	return c.ID(), decodeJSON[timeline](t, out.String())
+	return r
 }
 
 // traceEvent is an event of the Trace Event Format. The fields are pointers where

@@ -15,8 +15,8 @@ arm64) triple=aarch64-linux-gnu ;;
 	exit 1
 	;;
 esac
-command -v "$triple-gcc" >/dev/null || {
-	echo "cannot build for $arch without a compiler: apt-get install gcc-$triple libc6-dev-$arch-cross" >&2
+echo '#include <stdio.h>' | "$triple-gcc" -E - >/dev/null 2>&1 || {
+	echo "cannot build for $arch without a compiler and its C library: apt-get install gcc-$triple libc6-dev-$arch-cross" >&2
 	exit 1
 }
 
