@@ -95,7 +95,7 @@ func TestAddRuntimeCommand(t *testing.T) {
 				writeFile(t, file, c.config, 0o644)
 			}
 			r.Containerd.Config = readConfig(file)
-			f := judgeRuntime(r)
+			f := (host{self: "/nonexistent"}).judgeRuntime(r)
 			if f == nil {
 				t.Fatal("no finding")
 			}
@@ -108,7 +108,7 @@ func TestAddRuntimeCommand(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			r.Containerd.Config = got
-			if f := judgeRuntime(r); f != nil {
+			if f := (host{self: "/nonexistent"}).judgeRuntime(r); f != nil {
 				t.Errorf("still: %+v", f)
 			}
 		})

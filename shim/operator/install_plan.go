@@ -26,7 +26,7 @@ type Change struct {
 	Path   string `json:"path"`
 	Action Action `json:"action"`
 	SHA256 string `json:"sha256,omitempty"` // of the new content
-	Why    string `json:"why,omitempty"`    // of a conflict
+	Why    string `json:"why,omitempty"`    // of a conflict, or of a file that stays though it is no longer needed
 
 	content []byte
 	mode    fs.FileMode

@@ -244,6 +244,22 @@ func TestUninstallKeepsWhatChanged(t *testing.T) {
 	}
 }
 
+// The main file that install made stays while somebody else's drop-in file needs it.
+func TestUninstallKeepsMainFile(t *testing.T) {
+	s := newSite(t)
+	s.must(exitFine, "install")
+	theirs := filepath.Join(filepath.Dir(dropPath), "theirs.toml")
+	s.write(theirs, "version = 3\n")
+	done := s.must(exitFine, "uninstall")
+	files := s.files()
+	if actions(done)[mainPath] != Keep || files[mainPath] == "" || files[theirs] == "" || files[dropPath] != "" || files[shimPath] != "" {
+		t.Errorf("%+v, %v", actions(done), files)
+	}
+	if done := s.must(exitFine, "uninstall"); len(done.Changes) != 0 {
+		t.Errorf("a second time: %+v", done)
+	}
+}
+
 func TestUninstallWaitsForPods(t *testing.T) {
 	s := newSite(t)
 	s.write(mainPath, "version = 3\nstate = '/run/elsewhere'\nimports = ['/etc/containerd/conf.d/*.toml']\n")

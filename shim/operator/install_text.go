@@ -35,7 +35,11 @@ func tellInstallation(w io.Writer, done *Installation, asJSON bool, failed error
 func (d *Installation) text() string {
 	p := &page{}
 	for _, c := range d.Changes {
-		fmt.Fprintf(p, "%-*s %s\n", d.column(), d.verb(c.Action), c.Path)
+		why := ""
+		if c.Why != "" {
+			why = ": " + c.Why
+		}
+		fmt.Fprintf(p, "%-*s %s%s\n", d.column(), d.verb(c.Action), c.Path, why)
 	}
 	if len(d.Changes) == 0 {
 		p.WriteString("nothing is installed\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 )
@@ -57,6 +58,21 @@ func (h host) uninstall(ctx context.Context, o installOptions) (*Installation, e
 	})
 }
 
+// keepMainFile leaves the main file that install has made where others have put
+// drop-in files beside ours: containerd reads them by it only.
+func (i *installer) keepMainFile(changes []Change) {
+	main := slices.IndexFunc(changes, func(c Change) bool { return c.Path == i.config && c.Action == Remove })
+	if main < 0 {
+		return
+	}
+	for _, file := range i.stage.glob(filepath.Join(i.dropInDir, "*.toml")) {
+		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Path == file }) {
+			changes[main].Action, changes[main].Why = Keep, "other drop-in files need it, such as "+file
+			return
+		}
+	}
+}
+
 func (i *installer) takeAway(ctx context.Context) (*Installation, error) {
 	m, err := i.stage.readManifest()
 	if err != nil {
@@ -66,6 +82,7 @@ func (i *installer) takeAway(ctx context.Context) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.keepMainFile(changes)
 	done := &Installation{Root: i.root, DryRun: i.dryRun, Changes: changes, Steps: []Step{}, Service: i.unit()}
 	if err := conflicts(changes); err != nil || len(changes) == 0 {
 		return done, err

@@ -13,8 +13,8 @@ func (h host) judge(r *Report) []Finding {
 	list := []Finding{}
 	for _, one := range []*Finding{
 		judgeProbes(r), judgeUserNamespaces(r.Kernel), judgeLayers(r.Kernel),
-		h.judgeContainerd(r.Containerd.Program), h.judgeShim(r.Containerd),
-		judgeConfig(r.Containerd.Config), judgeRuntime(r), judgeCgroupDriver(r),
+		h.judgeContainerd(r.Containerd.Program), h.judgeShim(r),
+		judgeConfig(r.Containerd.Config), h.judgeRuntime(r), judgeCgroupDriver(r),
 		judgeFavorDynMods(r.Cgroups), judgeSockets(r), judgeSMT(r.Machine),
 	} {
 		if one != nil {
@@ -111,7 +111,8 @@ func (h host) noContainerd() *Finding {
 	return f
 }
 
-func (h host) judgeShim(c Containerd) *Finding {
+func (h host) judgeShim(r *Report) *Finding {
+	c := r.Containerd
 	if c.Shim.Path != "" && c.Shim.Problem == "" {
 		return nil
 	}
@@ -124,7 +125,9 @@ func (h host) judgeShim(c Containerd) *Finding {
 	if c.Shim.Path != "" {
 		f.What, f.Why = shimName+" does not run", c.Shim.Problem+"."
 	}
-	if beside := h.self + "/" + shimName; beside != c.Shim.Path && executable(beside) {
+	if install := h.installCommand(r); install != "" {
+		f.Commands = []string{install}
+	} else if beside := h.self + "/" + shimName; beside != c.Shim.Path && executable(beside) {
 		f.Commands = []string{"install -m 0755 " + quote(beside) + " \\\n  /usr/local/bin/"}
 	}
 	return f

@@ -8,7 +8,7 @@ import (
 
 // judgeRuntime wants a runtime in containerd's configuration, if that could be
 // read.
-func judgeRuntime(r *Report) *Finding {
+func (h host) judgeRuntime(r *Report) *Finding {
 	c := r.Containerd.Config
 	if len(c.Runtimes) > 0 || c.Problem != "" {
 		return nil
@@ -20,12 +20,39 @@ func judgeRuntime(r *Report) *Finding {
 			"Containers go on running while containerd restarts.",
 		Commands: []string{addRuntime(r)},
 	}
+	if install := h.installCommand(r); install != "" {
+		f.Commands = []string{install}
+		f.Why += " With --dry-run tango install only says what it would do; tango uninstall takes it back."
+		return f
+	}
 	if r.Cgroups.Systemd {
 		f.Commands = append(f.Commands, "systemctl restart containerd")
 	} else {
 		f.Why += " Restart it when this is done."
 	}
 	return f
+}
+
+// installCommand is the one that puts the shim in place and adds a runtime; none
+// where the shim isn't beside this command, and for containerd 1.7, whose main file
+// tango install does not write.
+func (h host) installCommand(r *Report) string {
+	major, _, ok := r.Containerd.Program.release()
+	if !ok || major < 2 || r.Containerd.Config.Problem != "" || !executable(filepath.Join(h.self, shimName)) {
+		return ""
+	}
+	command := "tango"
+	if beside := filepath.Join(h.self, command); h.lookPath(command) != beside {
+		command = quote(beside)
+	}
+	command += " install"
+	if r.Containerd.Config.File != defaultConfig {
+		command += " --config " + quote(r.Containerd.Config.File)
+	}
+	if r.Cgroups.Systemd {
+		command += " --restart"
+	}
+	return command
 }
 
 // addRuntime is the command that adds a runtime to the main file. It does not use

@@ -97,7 +97,35 @@ func TestShimBesideTheCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := finding(t, r, "would not find").Commands[0]; !strings.Contains(got, dir+"/self/"+shimName) {
+	want := dir + "/self/tango install --config " + dir + "/etc/containerd/config.toml --restart"
+	if got := finding(t, r, "would not find").Commands; len(got) != 1 || got[0] != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	f.config = ""
+	f.programs["containerd"] = `echo "containerd containerd.io 1.7.27 05044ec0a9a75232cad458027ca83437aae3f4da"`
+	h, dir = f.host(t)
+	writeFile(t, dir+"/self/"+shimName, "#!/bin/sh\n", 0o755)
+	if r, err = h.examine(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := finding(t, r, "would not find").Commands[0]; !strings.HasPrefix(got, "install ") || !strings.Contains(got, dir+"/self/"+shimName) {
+		t.Errorf("with containerd 1.7: %q", got)
+	}
+}
+
+// Who has the shim, and no runtime in containerd's configuration, is told to install it.
+func TestNoRuntime(t *testing.T) {
+	f := good()
+	f.config = "version = 3\n"
+	h, dir := f.host(t)
+	writeFile(t, dir+"/self/"+shimName, "#!/bin/sh\n", 0o755)
+	writeFile(t, dir+"/self/tango", "#!/bin/sh\n", 0o755)
+	h.path = append(h.path, dir+"/self")
+	r, err := h.examine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := finding(t, r, "No runtime").Commands; len(got) != 1 || !strings.HasPrefix(got[0], "tango install --config ") {
 		t.Errorf("got %q", got)
 	}
 }

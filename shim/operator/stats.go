@@ -60,7 +60,7 @@ func writeStats(w io.Writer, s telemetry.Snapshot) error {
 	for _, p := range s.Phases {
 		h := p.Times
 		fmt.Fprintf(t, "%s.%s\t%s\t%d\t%s\t%s\t%s\t%s\t\n", p.Op, p.Phase, p.Arm, h.Count, tidy(h.Sum/time.Duration(max(h.Count, 1))),
-			tidy(h.Quantile(0.5)), tidy(h.Quantile(0.95)), tidy(h.Quantile(0.99)))
+			atMost(h, 0.5), atMost(h, 0.95), atMost(h, 0.99))
 	}
 	if err := errors.Join(t.Flush(), writeCalls(w, s)); err != nil {
 		return err
@@ -92,6 +92,9 @@ func writeCalls(w io.Writer, s telemetry.Snapshot) error {
 	return t.Flush()
 }
 
+// atMost says a quantile as what it is, an upper limit.
+func atMost(h telemetry.Histogram, q float64) string { return "≤" + tidy(h.Quantile(q)) }
+
 // writeGauges prints what the service says of itself.
 func writeGauges(w io.Writer, gauges map[string]float64) {
 	if len(gauges) == 0 {
@@ -99,8 +102,16 @@ func writeGauges(w io.Writer, gauges map[string]float64) {
 	}
 	fmt.Fprintln(w, "\nservice")
 	for _, name := range slices.Sorted(maps.Keys(gauges)) {
-		fmt.Fprintf(w, "  %-32s %v\n", name, gauges[name])
+		fmt.Fprintf(w, "  %-32s %s\n", name, gaugeText(name, gauges[name]))
 	}
+}
+
+// gaugeText prints seconds as durations, and all else as it is.
+func gaugeText(name string, value float64) string {
+	if strings.Contains(name, "_seconds") {
+		return tidy(time.Duration(value * float64(time.Second)))
+	}
+	return fmt.Sprint(value)
 }
 
 // tidy rounds a duration to three digits or so.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -15,18 +17,21 @@ import (
 	"tango/shim/telemetry"
 )
 
-const topDescription = `Follows what tango ps and tango stats tell, until it is interrupted: starts and
-failures per second by arm, and the pods. The screen is drawn anew each time;
-into a file or a pipe, with --json, one line each time.
+const topDescription = `Follows what tango ps and tango stats tell, until it is interrupted: operations and
+failures per second by arm and how long they took on average since the last look,
+what the service says of queues and waits, and the pods. On a terminal the screen
+is drawn anew each time, as far as there is room; with --json each look is a line.
 
 Exit codes: 0, also when interrupted; 1 failed; 2 usage.`
 
 // Top is one look. It is what tango top --json prints, one a line.
 type Top struct {
 	Time time.Time `json:"time"`
-	// Rates are operations per second since the look before, by "arm result".
-	Rates map[string]float64 `json:"rates"`
-	Ps    *Ps                `json:"ps"`
+	// Rates are operations per second since the look before, by "operation arm ok" and
+	// "operation arm failed"; Means are how long they took, by "operation arm".
+	Rates map[string]float64       `json:"rates"`
+	Means map[string]time.Duration `json:"means"`
+	Ps    *Ps                      `json:"ps"`
 	// Stats are missing where nobody collects.
 	Stats *telemetry.Snapshot `json:"stats,omitempty"`
 }
@@ -57,6 +62,9 @@ func topCommand() *cli.Command {
 // follow looks and prints until ctx ends or the count is reached.
 func follow(ctx context.Context, c *cli.Command) error {
 	var before *Top
+	if _, _, ok := screenSize(c.Root().Writer); ok {
+		defer fmt.Fprintln(c.Root().Writer) // what the shell prints next comes below
+	}
 	tick := time.NewTicker(c.Duration("interval"))
 	defer tick.Stop()
 	for n := 1; ; n++ {
@@ -87,7 +95,7 @@ func look(ctx context.Context, runDir string, before *Top) (*Top, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Top{Time: time.Now(), Ps: ps, Rates: map[string]float64{}}
+	t := &Top{Time: time.Now(), Ps: ps, Rates: map[string]float64{}, Means: map[string]time.Duration{}}
 	s, err := telemetry.Fetch(ctx, runDir)
 	if err == nil {
 		s.Tracing = nil // may hold secrets
@@ -97,8 +105,40 @@ func look(ctx context.Context, runDir string, before *Top) (*Top, error) {
 	}
 	if before != nil {
 		t.Rates = rates(before, t)
+		t.Means = means(before, t)
 	}
 	return t, nil
+}
+
+// means are how long operations took on average between two looks.
+func means(before, now *Top) map[string]time.Duration {
+	type sum struct {
+		count uint64
+		took  time.Duration
+	}
+	sums := func(s *telemetry.Snapshot) map[string]sum {
+		all := map[string]sum{}
+		if s == nil {
+			return all
+		}
+		for _, p := range s.Phases {
+			if p.Phase == "total" {
+				all[p.Op+" "+p.Arm] = sum{p.Times.Count, p.Times.Sum}
+			}
+		}
+		return all
+	}
+	earlier := map[string]sum{}
+	if before.Stats != nil && now.Stats != nil && before.Stats.Since.Equal(now.Stats.Since) {
+		earlier = sums(before.Stats)
+	}
+	m := map[string]time.Duration{}
+	for name, s := range sums(now.Stats) {
+		if n := s.count - earlier[name].count; n > 0 {
+			m[name] = (s.took - earlier[name].took) / time.Duration(n)
+		}
+	}
+	return m
 }
 
 // rates are operations per second between two looks. A collector that was started
@@ -136,24 +176,21 @@ func sums(s *telemetry.Snapshot) map[string]float64 {
 	return sum
 }
 
-// clearScreen moves to the top left and clears what is there.
-const clearScreen = "\x1b[H\x1b[2J"
-
 func (t *Top) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return printJSONLine(w, t)
 	}
 	var b strings.Builder
-	b.WriteString(clearScreen)
 	fmt.Fprintf(&b, "tango top   %s   %s\n\n", t.Time.Format(time.TimeOnly), t.Ps.RunDir)
 	t.writeRates(&b)
 	if err := t.Ps.write(&b); err != nil {
 		return err
 	}
-	if t.Stats != nil {
-		writeGauges(&b, t.Stats.Gauges)
+	text := b.String()
+	if rows, columns, ok := screenSize(w); ok {
+		text = drawn(text, rows, columns)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, text)
 	return err
 }
 
@@ -170,8 +207,31 @@ func (t *Top) writeRates(w io.Writer) {
 			if total[ok]+total[failed] == 0 {
 				continue
 			}
-			fmt.Fprintf(w, "%-8s %-10s %8.1f/s  %6.0f ok  %5.0f failed (%.1f/s)\n", op, arm, t.Rates[ok]+t.Rates[failed], total[ok], total[failed], t.Rates[failed])
+			mean := ""
+			if took, any := t.Means[op+" "+arm]; any {
+				mean = tidy(took)
+			}
+			fmt.Fprintf(w, "%-8s %-10s %8.1f/s  %9s  %6.0f ok  %5.0f failed (%.1f/s)\n", op, arm, t.Rates[ok]+t.Rates[failed], mean, total[ok], total[failed], t.Rates[failed])
 		}
+	}
+	t.writeService(w)
+}
+
+// writeService prints in few lines what of the service is not zero.
+func (t *Top) writeService(w io.Writer) {
+	const perLine = 4
+	line := []string{"service:"}
+	for _, name := range slices.Sorted(maps.Keys(t.Stats.Gauges)) {
+		if value := t.Stats.Gauges[name]; value != 0 {
+			line = append(line, strings.TrimSuffix(name, "_total")+" "+gaugeText(name, value))
+		}
+		if len(line) > perLine {
+			fmt.Fprintln(w, strings.Join(line, "   "))
+			line = []string{"        "}
+		}
+	}
+	if len(line) > 1 {
+		fmt.Fprintln(w, strings.Join(line, "   "))
 	}
 	fmt.Fprintln(w)
 }

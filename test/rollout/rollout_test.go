@@ -139,18 +139,7 @@ func TestFailuresAreClassed(t *testing.T) {
 	fail := func(s harness.Spec) telemetry.Record {
 		t.Helper()
 		s.Options = h.options(tangoOnly)
-		c, err := h.New(h.Ctx(), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.CreateTask(h.Ctx()); err == nil {
-			t.Fatal("created")
-		}
-		r := h.record(telemetry.OpCreate, c.ID())
-		if err := c.Delete(h.Ctx()); err != nil {
-			t.Error(err)
-		}
-		return r
+		return h.failToCreate(s)
 	}
 	if r := fail(harness.Spec{Args: []string{"/nonsense"}}); r.Result != telemetry.ResultCommand || r.Blames() {
 		t.Errorf("%+v", r)
@@ -158,5 +147,65 @@ func TestFailuresAreClassed(t *testing.T) {
 	r := fail(harness.Spec{OCI: missingSource()})
 	if r.OK() || !r.Blames() || !strings.Contains(r.Error, "/nonsense") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// failToCreate wants a create to fail, and returns its record.
+func (h *host) failToCreate(s harness.Spec) telemetry.Record {
+	h.t.Helper()
+	c, err := h.New(h.Ctx(), s)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := c.CreateTask(h.Ctx()); err == nil {
+		h.t.Fatal("created")
+	}
+	r := h.record(telemetry.OpCreate, c.ID())
+	if err := c.Delete(h.Ctx()); err != nil {
+		h.t.Error(err)
+	}
+	return r
+}
+
+// An arm whose pods fail switches itself off, and its next pod runs in the other one.
+func TestGuard(t *testing.T) {
+	h := newHost(t)
+	config := rollout.Config{Active: true, Percent: 50, Seed: "test"}
+	spec := func(pod int) (s harness.Spec, arm string) {
+		uid := fmt.Sprintf("1b4e28ba-2fa1-11d2-883f-%012d", pod)
+		s.Options = h.options(`rollout = { percent = 50, seed = "test" }`)
+		s.Annotations = map[string]string{"io.kubernetes.cri.sandbox-uid": uid}
+		return s, config.Assign(uid, rollout.State{}).Arm
+	}
+	const pods = 200
+	off := false
+	for pod := 0; pod < pods && !off; pod++ {
+		s, arm := spec(pod)
+		if arm != rollout.Tango {
+			h.Delete(h.Run(s))
+			continue
+		}
+		s.OCI = missingSource()
+		off = h.failToCreate(s).Arm != rollout.Tango
+	}
+	status, code := h.run("ab", "status")
+	if !off || code != 3 || !strings.Contains(status, "SWITCHED OFF by guard") {
+		t.Fatalf("exit code %d, after %d pods:\n%s", code, pods, status)
+	}
+	if text := h.fine("ps"); !strings.Contains(text, "SWITCHED OFF by guard") {
+		t.Error(text)
+	}
+	if s := decodeJSON[telemetry.Snapshot](t, h.fine("stats", "--json")); s.Rollout.Disabled[rollout.Tango].By != rollout.ByGuard {
+		t.Errorf("%+v", s.Rollout)
+	}
+	for pod := pods; ; pod++ {
+		s, arm := spec(pod)
+		if arm != rollout.Tango {
+			continue
+		}
+		if r := h.record(telemetry.OpCreate, h.Run(s).ID()); r.Arm != rollout.Control || r.ArmWhy != rollout.WhyDisabled {
+			t.Errorf("%+v", r)
+		}
+		return
 	}
 }
