@@ -70,7 +70,7 @@ var serviceHelp = map[string]string{
 	"worker_longest_wait_seconds":    "Longest wait in a queue.",
 	"service_layer_mounts":           "Mounts of layers' parents that the service holds for containers to share.",
 	"service_mappings":               "User namespaces that the service makes id-mapped mounts with.",
-	"service_builds_kept":            "Root filesystems that the service has built and keeps for their shims.",
+	"service_builds_kept":            "Root filesystems built lately, whose part of what containers share is kept for the next.",
 	"service_ungrouped_layers_total": "Layers that no shared mount of the service reached.",
 }
 
