@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -47,6 +48,30 @@ var metricHelp = []struct {
 	{"tango_rollout_disabled", "Arms that are switched off, by hand or by the guard.", []string{"arm", "by"}},
 	{"tango_rollout_starts", "Creates and starts that the guard judges an arm by.", []string{"arm"}},
 	{"tango_rollout_failure_ratio", "Part of them that failed by the runtime's fault.", []string{"arm"}},
+}
+
+// serviceHelp says what the service's own metrics are, by its names for them. One of
+// another version may have more.
+var serviceHelp = map[string]string{
+	"leases_total":                   "Turns lent to shims.",
+	"leases_expired_total":           "Turns that were taken back, since a shim kept them too long.",
+	"turns_total":                    "Turns taken, by mount workers and shims.",
+	"turn_handovers_total":           "Turns that went from one NUMA node to another.",
+	"turn_waits_total":               "Turns that had to be waited for.",
+	"turn_wait_seconds_total":        "Time waited for turns.",
+	"turn_longest_wait_seconds":      "Longest wait for a turn.",
+	"turn_waiting":                   "Who waits for a turn now.",
+	"turn_holders":                   "Who has a turn now.",
+	"worker_queued":                  "Jobs that wait in the mount workers' queues now.",
+	"worker_batches_total":           "Batches that mount workers have done, one turn each.",
+	"worker_jobs_total":              "Jobs in them.",
+	"worker_jobs_dropped_total":      "Jobs that were given up before a worker had begun them.",
+	"worker_wait_seconds_total":      "Time that jobs waited in queues.",
+	"worker_longest_wait_seconds":    "Longest wait in a queue.",
+	"service_layer_mounts":           "Mounts of layers' parents that the service holds for containers to share.",
+	"service_mappings":               "User namespaces that the service makes id-mapped mounts with.",
+	"service_builds_kept":            "Root filesystems built lately, whose part of what containers share is kept for the next.",
+	"service_ungrouped_layers_total": "Layers that no shared mount of the service reached.",
 }
 
 func newMetricSet(runDir string) *metricSet {
@@ -136,7 +161,7 @@ func collectService(ch chan<- prometheus.Metric, values map[string]float64) {
 		if strings.HasSuffix(name, "_total") {
 			kind = prometheus.CounterValue
 		}
-		desc := prometheus.NewDesc("tango_"+name, "Told by the host's service.", nil, nil)
+		desc := prometheus.NewDesc("tango_"+name, cmp.Or(serviceHelp[name], "Told by the host's service."), nil, nil)
 		ch <- prometheus.MustNewConstMetric(desc, kind, values[name])
 	}
 }

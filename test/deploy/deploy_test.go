@@ -296,3 +296,17 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+// Units find the command wherever it was installed: tango install and the package put
+// it into different places of systemd's search path.
+func TestUnitsNameNoPlace(t *testing.T) {
+	units, err := filepath.Glob("../../deploy/systemd/*.service")
+	if err != nil || len(units) == 0 {
+		t.Fatalf("no units: %v", err)
+	}
+	for _, file := range units {
+		if text := read(t, file); !strings.Contains(text, "\nExecStart=tango ") || strings.Contains(text, "bin/tango ") {
+			t.Errorf("%s executes something else than what it may find:\n%s", file, text)
+		}
+	}
+}

@@ -45,6 +45,10 @@ func TestHooks(t *testing.T) {
 				}
 			})})
 			inside := trimmed(h, c, "readlink", "/proc/self/ns/mnt")
+			h.Eventually("the hook that start doesn't wait for has read its state", func() bool {
+				state, _ := os.ReadFile(filepath.Join(dir, "startContainer.state")) // not there yet: not valid
+				return json.Valid(state)
+			})
 			h.Delete(c)
 			checkHooks(t, h, dir, inside)
 		})

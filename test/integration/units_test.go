@@ -67,7 +67,7 @@ func installUnits(t *testing.T, tango string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		here := strings.ReplaceAll(string(unit), "/usr/local/bin/tango", tango)
+		here := strings.ReplaceAll(string(unit), "ExecStart=tango ", "ExecStart="+tango+" ")
 		at := filepath.Join(unitDir, e.Name())
 		if err := os.WriteFile(at, []byte(here), 0o644); err != nil {
 			t.Fatal(err)
