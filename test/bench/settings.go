@@ -105,7 +105,7 @@ func (s *settings) series(fs *flag.FlagSet) {
 // quickSizes are those of a quick run.
 var quickSizes = map[string]string{
 	"rounds": "3", "warmup": "1", "layers": "5", "burst": "6", "concurrency": "3", "bursts": "2",
-	"pods": "2", "restarts": "2", "settle": "200ms", "rest": "10ms", "over-layers": "1,5", "over-mounts": "20,200",
+	"pods": "12", "restarts": "2", "settle": "6s", "rest": "10ms", "over-layers": "1,5", "over-mounts": "20,200",
 	"over-running": "2,6", "over-concurrency": "1,4", "series-burst": "4", "series-bursts": "2",
 }
 
