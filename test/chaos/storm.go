@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +21,7 @@ import (
 const (
 	crowd      = 12 // containers of a storm
 	atOnce     = 4  // of them live at the same time, on each node
-	armedAtOne = 14 // faults that wait for them
+	armedAtOne = 24 // faults that wait for them
 )
 
 // podAnnotation puts containers of the same value into one shim.
@@ -182,11 +184,26 @@ func (b *bench) revive(ctx context.Context) error {
 	if err := b.Crash(); err != nil { // it is dead already; this waits for it
 		return err
 	}
-	if err := b.Boot(ctx); err != nil {
+	if err := errors.Join(b.removeHalfRemoved(), b.Boot(ctx)); err != nil {
 		return err
 	}
 	b.down.Store(false)
 	return errors.Join(b.dropLeases(ctx), b.listen(ctx))
+}
+
+// removeHalfRemoved ends what containerd was at when it was killed. It gives a bundle a
+// hidden name before it removes it, and when it is started again leaves those alone
+// (core/runtime/v2/bundle.go, shim_load.go): no shim is asked about them any more.
+func (b *bench) removeHalfRemoved() error {
+	var errs []error
+	for _, dir := range []string{"state", "root"} {
+		hidden, err := filepath.Glob(filepath.Join(b.Dir(), dir, "io.containerd.runtime.v2.task", harness.Namespace, ".*"))
+		errs = append(errs, err)
+		for _, path := range hidden {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // dropLeases has containerd collect what its clients had begun to make when it was
