@@ -80,9 +80,10 @@ func (b *bench) weather(ctx context.Context, q squall, points []point, result *t
 	b.control.disarm()
 	result.addLives(len(all))
 	wrong = append(wrong, b.aftermath(ctx, victim, all)...)
-	result.add(b.control.collect())
+	struck := b.control.collect()
+	result.add(struck)
 	if len(wrong) > 0 && ctx.Err() == nil {
-		result.bad(b, q, wrong, nil)
+		result.bad(b, q, append(wrong, fmt.Sprintf("after %v %q", struck, victim)), nil)
 	}
 }
 
