@@ -7,11 +7,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/ttrpc"
+	"golang.org/x/sys/unix"
 )
 
 // shimSocket is a listening socket on its way from the start action, which
@@ -31,7 +33,7 @@ func listen(ctx context.Context, req request, group string, debug bool) (_ *shim
 	}
 	l, err := shim.NewSocket(address)
 	if shim.SocketEaddrinuse(err) {
-		if !debug && shim.CanConnect(address) {
+		if !debug && listens(address) {
 			return &shimSocket{address: address}, true, nil
 		}
 		if err := shim.RemoveSocket(address); err != nil {
@@ -94,6 +96,30 @@ func removeDeadSockets(ctx context.Context, addresses []string) {
 	}
 }
 
+// dial connects to a shim's socket, or fails, at once: the kernel makes connections,
+// whatever the shim is doing.
+func dial(address string) (net.Conn, error) {
+	return net.Dial("unix", strings.TrimPrefix(address, "unix://"))
+}
+
+// nobodyThere tells that no process has the socket open. All else that can go wrong with
+// a connection says nothing about the shim: that its queue is full (EAGAIN), say.
+func nobodyThere(err error) bool {
+	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT)
+}
+
+// listens tells whether a process has the socket open. containerd's CanConnect allows a
+// tenth of a second for that, which a busy machine may take to let the caller go on: a
+// shim that lives would be taken for dead, and its pod get a second one.
+func listens(address string) bool {
+	conn, err := dial(address)
+	if err != nil {
+		return !nobodyThere(err)
+	}
+	_ = conn.Close()
+	return true
+}
+
 // answerTimeout is how long a shim that takes connections may take to answer one. One
 // that does neither this nor close it in time, a stopped one say, counts as alive.
 const answerTimeout = 500 * time.Millisecond
@@ -103,9 +129,9 @@ const answerTimeout = 500 * time.Millisecond
 // other, and containerd, which sees its connection close, may have us executed before
 // it comes to the socket.
 func answers(ctx context.Context, address string) bool {
-	conn, err := shim.AnonDialer(address, answerTimeout)
+	conn, err := dial(address)
 	if err != nil {
-		return false
+		return !nobodyThere(err)
 	}
 	client := ttrpc.NewClient(conn)
 	defer client.Close()

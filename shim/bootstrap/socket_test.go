@@ -164,6 +164,36 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestBusyShimIsAlive fills the queue of a shim that takes no connections: a pod must not
+// get a second shim beside one that is only slow.
+func TestBusyShimIsAlive(t *testing.T) {
+	ctx, r := socketRequest(t)
+	busy := mustListen(ctx, t, r, "busy")
+	raw, err := busy.file.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { err = unix.Listen(int(fd), 0) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		conn, err := dial(busy.address)
+		if err != nil {
+			break
+		}
+		defer conn.Close()
+	}
+	if _, err := dial(busy.address); !errors.Is(err, unix.EAGAIN) {
+		t.Fatalf("got %v, want a full queue", err)
+	}
+	if _, served, err := listen(ctx, r, "busy", false); err != nil || !served {
+		t.Errorf("served %v, %v; want the shim that is there", served, err)
+	}
+	if !answers(ctx, busy.address) {
+		t.Error("a shim with a full queue counts as dead")
+	}
+}
+
 // awaitConnection waits until somebody has connected.
 func awaitConnection(t *testing.T, socket *os.File) {
 	t.Helper()

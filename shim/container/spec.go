@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/userns"
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/selinux/go-selinux"
+	"golang.org/x/sys/unix"
 
 	"tango/shim/options"
 )
@@ -72,7 +74,7 @@ func validateProcess(p *specs.Process) error {
 func newConfig(id, bundle string, spec *specs.Spec, opts options.Config) (*configs.Config, error) {
 	absolutePaths(spec, bundle)
 	rootless := os.Geteuid() != 0
-	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
+	config, err := convert(bundle, &specconv.CreateOpts{
 		CgroupName:       id,
 		UseSystemdCgroup: opts.SystemdCgroup,
 		NoPivotRoot:      opts.NoPivotRoot,
@@ -90,6 +92,25 @@ func newConfig(id, bundle string, spec *specs.Spec, opts options.Config) (*confi
 		}
 	}
 	return config, nil
+}
+
+// workingDir is held by who needs one that exists.
+var workingDir sync.Mutex
+
+// convert has libcontainer convert a spec, for which it wants to know its working
+// directory. That is the bundle of the container that the shim was started for, which
+// may be gone while others of its pod live: the shim then moves to this one.
+func convert(bundle string, opts *specconv.CreateOpts) (*configs.Config, error) {
+	workingDir.Lock()
+	defer workingDir.Unlock()
+	config, err := specconv.CreateLibcontainerConfig(opts)
+	if _, gone := unix.Getwd(); err == nil || !errors.Is(gone, unix.ENOENT) {
+		return config, err
+	}
+	if err := os.Chdir(bundle); err != nil {
+		return nil, fmt.Errorf("cannot enter the bundle: %w", err)
+	}
+	return specconv.CreateLibcontainerConfig(opts)
 }
 
 func absolutePaths(spec *specs.Spec, bundle string) {

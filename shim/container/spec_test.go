@@ -56,6 +56,28 @@ func TestNewConfigTakesPathsFromTheBundle(t *testing.T) {
 	}
 }
 
+// TestNewConfigWithoutWorkingDirectory: the pod's first container, in whose bundle the
+// shim was started, is gone.
+func TestNewConfigWithoutWorkingDirectory(t *testing.T) {
+	first, bundle := t.TempDir(), t.TempDir()
+	t.Chdir(first)
+	if err := os.Remove(first); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		config, err := newConfig("id", bundle, plainSpec(), options.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config.Rootfs != bundle+"/rootfs" {
+			t.Errorf("rootfs %s", config.Rootfs)
+		}
+	}
+	if dir, err := unix.Getwd(); err != nil || dir != bundle {
+		t.Errorf("in %q, %v; want to be in the bundle", dir, err)
+	}
+}
+
 func TestNewConfigNamesTheBundle(t *testing.T) {
 	bundle := t.TempDir()
 	t.Chdir(t.TempDir())

@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -26,7 +27,10 @@ var hierarchy = sync.OnceValues(cgroup1.Default)
 
 // v1Path finds a controller's group by where libcontainer made it. containerd's
 // own way, by pid, reads the whole of the host's mountinfo for every container.
+// libcontainer takes paths out of its map while it removes the groups, and others may
+// be asking here: they look at a copy.
 func v1Path(paths map[string]string) cgroup1.Path {
+	paths = maps.Clone(paths)
 	return func(name cgroup1.Name) (string, error) {
 		path, ok := paths[string(name)]
 		if !ok {
@@ -44,6 +48,12 @@ const (
 	v1Root       = "/sys/fs/cgroup/"
 	v1NamePrefix = "name=" // of hierarchies without a controller
 )
+
+func (h *cgroupHandle) isOpen() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.v1 != nil || h.v2 != nil
+}
 
 // open opens the cgroup of a process, which libcontainer knows by paths.
 func (h *cgroupHandle) open(pid int, paths map[string]string) error {
@@ -64,6 +74,8 @@ func (h *cgroupHandle) open(pid int, paths map[string]string) error {
 	return err
 }
 
+// openCgroup is called while nobody can delete the container: before others know of it,
+// or under lifecycle.
 func (c *Container) openCgroup() error {
 	lc, err := c.object()
 	if err != nil {
@@ -76,10 +88,20 @@ func (c *Container) openCgroup() error {
 	return c.cgroup.open(c.init.Pid(), state.CgroupPaths)
 }
 
+// openCgroupLate opens the cgroup if that has failed, or was too early, until now.
+func (c *Container) openCgroupLate() error {
+	if c.cgroup.isOpen() {
+		return nil
+	}
+	c.lifecycle.Lock()
+	defer c.lifecycle.Unlock()
+	return c.openCgroup()
+}
+
 // Stats returns the metrics of the container's cgroup: a *stats.Metrics of
 // containerd/cgroups' cgroup1 or cgroup2 package.
 func (c *Container) Stats() (any, error) {
-	if err := c.openCgroup(); err != nil {
+	if err := c.openCgroupLate(); err != nil {
 		return nil, fmt.Errorf("cgroup does not exist: %w", errdefs.ErrNotFound)
 	}
 	if c.cgroup.v1 != nil {

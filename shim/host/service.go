@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/mounts/mountns"
 	"tango/mounts/pidref"
 	"tango/shim/container/sealed"
@@ -53,6 +54,9 @@ func serve(args []string, handle Handler, idle time.Duration) error {
 	}
 	defer lock.Close()
 	defer os.Remove(lock.Name())
+	if err := fault.Point("service.begin"); err != nil {
+		return err
+	}
 	s := &service{Config: c, idle: idle}
 	if err := s.holdExecutable(); err != nil {
 		return err

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "sys.h"
 
 /*
@@ -243,20 +244,27 @@ unsigned long long tango_inherited_files(void) { return inherited_files.rlim_cur
 void tango_relay(int argc, char **argv, char **envp)
 {
 	static struct message m;
-	int sock, answered;
+	int sock, answered, starting = is_start(argc, argv);
 
 	(void)sys_getrlimit(RLIMIT_NOFILE, &inherited_files); /* fails for a wrong pointer only */
 	if (!concerns_service(argc, argv) || compose(&m, argc, argv, envp) != 0)
 		return;
+	/* Faults are for starts: after a delete that is killed containerd asks nobody else. */
+	if (starting)
+		tango_fault(envp, "relay.ask");
 	sock = find_service(envp);
 	if (sock < 0)
 		return;
 	if (keep_input() == 0 && send_request(sock, &m) == 0) {
-		answered = await(sock, is_start(argc, argv) ? START_TIMEOUT_MS : OTHER_TIMEOUT_MS);
+		if (starting)
+			tango_fault(envp, "relay.asked");
+		answered = await(sock, starting ? START_TIMEOUT_MS : OTHER_TIMEOUT_MS);
 		if (answered == 1) {
 			long n = sys_read(sock, m.data, sizeof(m.data)); /* one packet */
 
 			m.size = n < 0 ? 0 : n;
+			if (starting)
+				tango_fault(envp, "relay.answered");
 			deliver(&m);
 		} else if (answered < 0) {
 			end_service(sock);

@@ -46,7 +46,10 @@ type strike struct{ point, kind string }
 
 // unreached are the points between the making of a shim's socket and containerd's
 // connection to it.
-var unreached = []string{"bootstrap.sealed", "bootstrap.spawn", "bootstrap.register", "serve.begin", "serve.publisher"}
+var unreached = []string{
+	"bootstrap.sealed", "bootstrap.spawn", "bootstrap.register", "serve.begin", "serve.publisher",
+	"relay.asked", "relay.answered",
+}
 
 // killedBefore tells whether a process was killed that had the socket of a shim which
 // containerd had not reached yet.

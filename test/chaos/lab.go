@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 
 // buildTags are those of the product, and the one that makes points of the marks.
 const buildTags = "seccomp no_grpc netgo osusergo faults"
+
+const shimName = "containerd-shim-tango-v2"
 
 // bench is one node with a shim that can be made to fail.
 type bench struct {
@@ -42,42 +45,58 @@ func newLab(ctx context.Context, s settings) (_ *lab, retErr error) {
 			retErr = errors.Join(retErr, l.close())
 		}
 	}()
-	for i := range s.workers {
-		b, err := l.newBench(ctx, filepath.Join(dir, fmt.Sprint(i)))
-		if err != nil {
-			return nil, err
-		}
-		l.benches = append(l.benches, b)
+	program, err := l.build(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return l, nil
+	l.benches = make([]*bench, s.workers)
+	errs := make(chan error, s.workers)
+	for i := range l.benches {
+		go func() {
+			var err error
+			l.benches[i], err = l.newBench(ctx, i, program)
+			errs <- err
+		}()
+	}
+	for range l.benches {
+		err = errors.Join(err, <-errs)
+	}
+	return l, err
 }
 
-// newBench builds a shim with a control directory of its own and boots a node with it.
-func (l *lab) newBench(ctx context.Context, dir string) (*bench, error) {
-	c, err := newControl(filepath.Join(dir, "control"))
+// newBench boots a node whose shim has a control directory of its own.
+func (l *lab) newBench(ctx context.Context, i int, program []byte) (_ *bench, retErr error) {
+	c, err := newControl(l.control(i))
 	if err != nil {
 		return nil, err
 	}
-	bin := filepath.Join(dir, "bin")
-	if err := build(ctx, bin, c); err != nil {
+	bin := filepath.Join(l.home(i), "bin")
+	if err := l.install(i, bin, program); err != nil {
 		return nil, err
 	}
-	if err := os.Setenv("TANGO_BIN", bin); err != nil {
-		return nil, err
-	}
-	n, err := harness.Start(ctx, harness.Options{LogLevel: "debug"})
+	n, err := harness.Start(ctx, harness.Options{LogLevel: "debug", Bin: bin, Env: []string{"TANGO_FAULTS=" + string(c)}})
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{Node: n, control: c, dir: filepath.Join(dir, "shared")}
+	defer func() {
+		if retErr != nil {
+			retErr = errors.Join(retErr, n.Close())
+		}
+	}()
+	b := &bench{Node: n, control: c, dir: filepath.Join(l.home(i), "shared")}
 	if err := os.Mkdir(b.dir, 0o755); err != nil {
-		return nil, errors.Join(err, n.Close())
+		return nil, err
 	}
 	if _, err := n.Image(ctx, images.Config{Layers: 3}); err != nil {
-		return nil, errors.Join(err, n.Close())
+		return nil, err
 	}
 	return b, b.listen(ctx)
 }
+
+// home is what belongs to a node besides what it has itself.
+func (l *lab) home(i int) string { return filepath.Join(l.dir, fmt.Sprintf("%02d", i)) }
+
+func (l *lab) control(i int) string { return filepath.Join(l.home(i), "control") }
 
 // listen records events from now on; those of a containerd that is gone are lost.
 func (b *bench) listen(ctx context.Context) (err error) {
@@ -85,33 +104,49 @@ func (b *bench) listen(ctx context.Context) (err error) {
 	return err
 }
 
-func build(ctx context.Context, bin string, c control) error {
+// build returns a shim with fault points, which has the first node's control directory.
+func (l *lab) build(ctx context.Context) ([]byte, error) {
+	root, err := sourceTree()
+	if err != nil {
+		return nil, err
+	}
+	program := filepath.Join(l.dir, shimName)
+	flags := "-s -w -linkmode external -extldflags '-static -Wl,-z,max-page-size=0x200000' -X tango/mounts/fault.control=" + l.control(0)
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-tags", buildTags, "-ldflags", flags,
+		"-o", program, "./shim/cmd/"+shimName)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cannot build a shim with fault points: %w\n%s", err, out)
+	}
+	return os.ReadFile(program)
+}
+
+// install puts the shim into a directory of programs. It gets the node's own control
+// directory, whose name has the length of the one that it was linked with: linking takes
+// ten times as long.
+func (l *lab) install(i int, bin string, program []byte) error {
 	root, err := sourceTree()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(bin, 0o755); err != nil {
+	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
 	}
 	if err := os.Symlink(filepath.Join(root, "bin/tools"), filepath.Join(bin, "tools")); err != nil {
 		return err
 	}
-	flags := "-s -w -linkmode external -extldflags -static -X tango/mounts/fault.control=" + string(c)
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-tags", buildTags, "-ldflags", flags,
-		"-o", filepath.Join(bin, "containerd-shim-tango-v2"), "./shim/cmd/containerd-shim-tango-v2")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build a shim with fault points: %w\n%s", err, out)
-	}
-	return nil
+	own := bytes.ReplaceAll(program, []byte(l.control(0)), []byte(l.control(i)))
+	return os.WriteFile(filepath.Join(bin, shimName), own, 0o755) //nolint:gosec // containerd executes it
 }
 
 // close ends the nodes; what they can't take away is an error.
 func (l *lab) close() error {
 	var errs []error
 	for _, b := range l.benches {
-		b.control.disarm()
-		errs = append(errs, b.Close())
+		if b != nil {
+			b.control.disarm()
+			errs = append(errs, b.Close())
+		}
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
 }

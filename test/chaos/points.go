@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,10 +62,16 @@ func findPoints() ([]point, error) {
 	var points []point
 	for _, dir := range []string{"shim", "rootfs", "mounts"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
-			found, err := pointsIn(path)
+			var found []point
+			switch filepath.Ext(path) {
+			case ".go":
+				found, err = pointsIn(path)
+			case ".c":
+				found, err = pointsInC(path)
+			}
 			points = append(points, found...)
 			return err
 		})
@@ -111,6 +118,18 @@ func pointsIn(path string) (points []point, _ error) {
 		return true
 	})
 	return points, nil
+}
+
+// inC is a call of tango_fault (shim/prelude/fault.h).
+var inC = regexp.MustCompile(`\btango_fault\(envp, "([^"]+)"\)`)
+
+// pointsInC finds those in a file of C code, which can return no error.
+func pointsInC(path string) (points []point, _ error) {
+	text, err := os.ReadFile(path)
+	for _, m := range inC.FindAllSubmatch(text, -1) {
+		points = append(points, point{name: string(m[1])})
+	}
+	return points, err
 }
 
 func isNamed(x ast.Expr, name string) bool {

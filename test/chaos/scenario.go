@@ -23,7 +23,7 @@ const (
 )
 
 // sleeper sleeps until SIGTERM.
-var sleeper = []string{"/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"}
+var sleeper = []string{"/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 1000 & wait; done"}
 
 // stepTimeout ends a step that hangs, which is a failure. A busy machine that is
 // held up for a while must not be taken for a hang.

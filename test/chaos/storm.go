@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +21,7 @@ import (
 const (
 	crowd      = 12 // containers of a storm
 	atOnce     = 4  // of them live at the same time, on each node
-	armedAtOne = 14 // faults that wait for them
+	armedAtOne = 24 // faults that wait for them
 )
 
 // podAnnotation puts containers of the same value into one shim.
@@ -78,9 +80,10 @@ func (b *bench) weather(ctx context.Context, q squall, points []point, result *t
 	b.control.disarm()
 	result.addLives(len(all))
 	wrong = append(wrong, b.aftermath(ctx, victim, all)...)
-	result.add(b.control.collect())
+	struck := b.control.collect()
+	result.add(struck)
 	if len(wrong) > 0 && ctx.Err() == nil {
-		result.bad(b, q, wrong, nil)
+		result.bad(b, q, append(wrong, fmt.Sprintf("after %v %q", struck, victim)), nil)
 	}
 }
 
@@ -182,11 +185,26 @@ func (b *bench) revive(ctx context.Context) error {
 	if err := b.Crash(); err != nil { // it is dead already; this waits for it
 		return err
 	}
-	if err := b.Boot(ctx); err != nil {
+	if err := errors.Join(b.removeHalfRemoved(), b.Boot(ctx)); err != nil {
 		return err
 	}
 	b.down.Store(false)
 	return errors.Join(b.dropLeases(ctx), b.listen(ctx))
+}
+
+// removeHalfRemoved ends what containerd was at when it was killed. It gives a bundle a
+// hidden name before it removes it, and when it is started again leaves those alone
+// (core/runtime/v2/bundle.go, shim_load.go): no shim is asked about them any more.
+func (b *bench) removeHalfRemoved() error {
+	var errs []error
+	for _, dir := range []string{"state", "root"} {
+		hidden, err := filepath.Glob(filepath.Join(b.Dir(), dir, "io.containerd.runtime.v2.task", harness.Namespace, ".*"))
+		errs = append(errs, err)
+		for _, path := range hidden {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // dropLeases has containerd collect what its clients had begun to make when it was

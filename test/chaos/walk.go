@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -135,8 +136,8 @@ func (b *bench) try(ctx context.Context, t trial, result *tally) {
 		killed = true
 		_ = b.control.arm("start.announced", kill, "")
 	}
-	if strings.HasPrefix(t.point.name, "template.") {
-		b.startAfresh() // else the host service has a template
+	if passedOnce(t.point.name) {
+		b.startAfresh()
 	}
 	if err := b.control.arm(t.point.name, t.kind, ""); err != nil {
 		result.bad(b, t, []string{err.Error()}, nil)
@@ -167,9 +168,18 @@ func (b *bench) try(ctx context.Context, t trial, result *tally) {
 	}
 }
 
+// ofService begin the names of points that are passed by the host service, or on the
+// way to it.
+var ofService = []string{"host", "relay", "service", "warm"}
+
+// passedOnce tells whether the host service passes a point once in its life.
+func passedOnce(name string) bool {
+	return strings.HasPrefix(name, "template.") || strings.HasPrefix(name, "service.")
+}
+
 // lives is how many containers may be needed until one passes the point.
 func (t trial) lives() int {
-	if strings.HasPrefix(t.point.name, "host.") || strings.HasPrefix(t.point.name, "warm.") {
+	if slices.Contains(ofService, strings.Split(t.point.name, ".")[0]) {
 		return handfuls
 	}
 	return 1

@@ -38,6 +38,10 @@ type Options struct {
 	Runtime  string   // default runtime of containers: Tango (default) or Stock
 	Fresh    bool     // no other test has used the node, or will: see ReuseVariable
 
+	// Bin is the directory with the shim, and below it tools/ with containerd and the
+	// stock runtime; default: see binEnv.
+	Bin string
+
 	// Containerd is the program to run instead of the pinned containerd. What it
 	// executes must keep its process id.
 	Containerd string
@@ -83,8 +87,10 @@ func Start(ctx context.Context, o Options) (_ *Node, retErr error) {
 	}
 	n := &Node{asked: asked, options: o, containers: make(map[string]*Container)}
 	var err error
-	if n.bin, err = binDir(); err != nil {
-		return nil, err
+	if n.bin = o.Bin; n.bin == "" {
+		if n.bin, err = binDir(); err != nil {
+			return nil, err
+		}
 	}
 	if n.dir, err = os.MkdirTemp("", dirPrefix); err != nil {
 		return nil, err

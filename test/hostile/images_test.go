@@ -97,6 +97,13 @@ var attacks = []attack{
 	{name: "proc is a link, and a sysctl is set", evil: replace("proc", link("proc", to("/tmp"))), spec: func(*canary, string) harness.Spec {
 		return harness.Spec{Args: sh("true"), OCI: edit(func(s *oci.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"} })}
 	}},
+	{name: "proc is the image's, and a sysctl leads to a volume", evil: link("proc/sys/net/ipv4/ip_forward", to("/mnt/secret")), spec: func(c *canary, _ string) harness.Spec {
+		return harness.Spec{Args: sh("ls /proc"), OCI: edit(func(s *oci.Spec) {
+			s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/proc" })
+			s.Mounts = append(s.Mounts, rbind(c.dir, "/mnt"))
+			s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+		})}
+	}},
 	{name: "volume over proc", evil: nothing, spec: mountAt("/proc"), refused: true},
 	{name: "volume in proc", evil: nothing, spec: mountAt("/proc/tty"), refused: true},
 	{name: "volume in proc by a link", evil: link("mnt", to("/proc")), spec: mountAt("/mnt/tty"), refused: true},

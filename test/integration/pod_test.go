@@ -58,6 +58,26 @@ func TestPod(t *testing.T) {
 	}
 }
 
+// TestPodFirstGone adds a container to a pod whose first one, in whose bundle the shim
+// was started, is gone.
+func TestPodFirstGone(t *testing.T) {
+	h := newNode(t)
+	pod := func(id string) harness.Spec {
+		return harness.Spec{ID: id, Annotations: map[string]string{groupAnnotation: "first-gone"}}
+	}
+	first, second := h.Run(pod("first")), h.Run(pod("second"))
+	h.Delete(first)
+	third := h.Run(pod("third"))
+	if n := shimCount(t, h); n != 1 {
+		t.Errorf("%d shims serve the pod, want 1", n)
+	}
+	expectOutput(t, h, second, "two", "echo", "two")
+	expectOutput(t, h, third, "three", "echo", "three")
+	h.Delete(second)
+	h.Delete(third)
+	h.CheckLeaks()
+}
+
 // TestPodNamespaces lets a container join namespaces of the sandbox.
 func TestPodNamespaces(t *testing.T) {
 	h := newNode(t)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"tango/test/harness"
@@ -17,16 +18,22 @@ import (
 
 // settings are what the command line can change.
 type settings struct {
-	cycles     int // in one shim, and again over shims
+	cycles     int // in one shim
+	shims      int // cycles over shims
+	atOnce     int // cycles
 	containers int // of the crowd
 	execs      int // at once in one container
 	megabytes  int // to a slow reader
+	only       string
 	runtime    string
 }
 
 func main() {
 	var s settings
-	flag.IntVar(&s.cycles, "cycles", 10000, "start+exec+delete cycles in one pod's shim; a tenth of that over shims")
+	flag.IntVar(&s.cycles, "cycles", 10000, "start+exec+delete cycles in one pod's shim")
+	flag.IntVar(&s.shims, "shims", 10000, "such cycles over shims, one each")
+	flag.IntVar(&s.atOnce, "together", 8, "cycles at the same time")
+	flag.StringVar(&s.only, "only", "", "the parts whose names contain this")
 	flag.IntVar(&s.containers, "containers", 500, "containers that run at the same time")
 	flag.IntVar(&s.execs, "execs", 200, "execs at once in one container")
 	flag.IntVar(&s.megabytes, "megabytes", 1024, "output for a slow reader")
@@ -53,6 +60,9 @@ func run(ctx context.Context, s settings) (retErr error) {
 		{"cycles in one shim", soakPod}, {"cycles over shims", soakShims}, {"execs at once", execsAtOnce},
 		{"a slow reader", slowReader}, {"a fork bomb", forkBomb}, {"a crowd", crowd},
 	} {
+		if !strings.Contains(part.name, s.only) {
+			continue
+		}
 		began := time.Now()
 		if err := part.run(ctx, n, s); err != nil {
 			return fmt.Errorf("%s: %w\n%s", part.name, err, n.LogTail(30))

@@ -23,6 +23,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer/exeseal"
 	"golang.org/x/sys/unix"
 
+	"tango/mounts/fault"
 	"tango/shim/prelude"
 )
 
@@ -36,6 +37,9 @@ var program embed.FS
 // Open returns the program as a sealed, executable memfd (CVE-2019-5736), which the
 // caller closes. The error is fs.ErrNotExist if none has been embedded.
 func Open() (*os.File, error) {
+	if err := fault.Point("service.init"); err != nil {
+		return nil, err
+	}
 	packed, err := program.Open("program/tango-init.gz")
 	if err != nil {
 		return nil, fmt.Errorf("this shim was built without a program for containers to start from: %w", fs.ErrNotExist)

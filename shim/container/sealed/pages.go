@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tango/mounts/fault"
 )
 
 // hugePage is the size, in bytes, of what one entry of a page middle directory maps,
@@ -25,6 +27,9 @@ const hugePage = 2 << 20
 // MADV_COLLAPSE needs Linux 6.1, and works for a memfd whatever the machine's settings
 // for transparent huge pages say but "deny" (madvise(2); mm/khugepaged.c).
 func EnlargePages(f *os.File) error {
+	if err := fault.Point("service.pages"); err != nil {
+		return err
+	}
 	exe, err := elf.NewFile(f)
 	if err != nil {
 		return fmt.Errorf("cannot find the code of %s: %w", f.Name(), err)

@@ -19,10 +19,11 @@ const (
 	starts   = "libcontainer/container_linux.go"
 	consoles = "libcontainer/console_linux.go"
 	seals    = "libcontainer/exeseal/cloned_binary_linux.go"
+	sysctls  = "internal/sys/sysctl_linux.go"
 )
 
 var guards = []guard{
-	{name: "none", tests: "TestBinaryStays|TestWorkingDirectory|TestImages/(volume_over_proc|volume_in_proc|proc_is_a_link|null_is_a_link|console_is_a_link|mount_point_is_an_absolute)"},
+	{name: "none", tests: "TestBinaryStays|TestWorkingDirectory|TestImages/(volume_over_proc|volume_in_proc|proc_is_a_link|null_is_a_link|console_is_a_link|proc_is_the_image|mount_point_is_an_absolute)"},
 	{name: "the binary is sealed", class: "CVE-2019-5736", tests: "TestBinaryStays", changes: []change{
 		{seals, "const baseMemfdSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE", "const baseMemfdSeals = unix.F_SEAL_SEAL"},
 		{seals, "const F_SEAL_EXEC = 0x20 ", "const F_SEAL_EXEC = 0 "}, // it implies those
@@ -50,5 +51,8 @@ var guards = []guard{
 	}},
 	{name: "/dev/console is not looked for behind links", class: "CVE-2025-52565", tests: "TestImages/console_is_a_link_inside", changes: []change{
 		{consoles, "os.OpenFile(\"/dev/console\", unix.O_NOFOLLOW|unix.O_CREAT|unix.O_CLOEXEC, 0o666)", "os.OpenFile(\"/dev/console\", unix.O_CREAT|unix.O_CLOEXEC, 0o666)"},
+	}},
+	{name: "what is written to /proc is written to a procfs", class: "CVE-2025-52881", tests: "TestImages/proc_is_the_image's", changes: []change{
+		{sysctls, "procfsOpenRoot(proc, \"sys/\"+keyPath, unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC)", "os.OpenFile(\"/proc/sys/\"+keyPath, unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC, 0)"},
 	}},
 }

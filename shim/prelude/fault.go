@@ -1,0 +1,6 @@
+//go:build faults
+
+package prelude
+
+// #cgo CFLAGS: -DTANGO_FAULTS
+import "C"
