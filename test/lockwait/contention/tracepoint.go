@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"tango/mounts/kernel"
 )
 
 // tracefs are the places where tracefs usually is.
@@ -20,22 +22,40 @@ type tracepoint struct {
 
 // readTracepoint finds a tracepoint by a name such as "lock/contention_begin".
 func readTracepoint(name string, fields ...string) (tracepoint, error) {
-	for _, root := range tracefs {
-		format, err := os.ReadFile(filepath.Join(root, "events", name, "format"))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return tracepoint{}, fmt.Errorf("cannot read the tracepoint %s: %w", name, err)
-		}
-		p, err := parseFormat(string(format), fields...)
-		if err != nil {
-			return p, fmt.Errorf("cannot read the tracepoint %s: %w", name, err)
-		}
-		return p, nil
+	format, err := readEvent(name, "format")
+	if errors.Is(err, os.ErrNotExist) {
+		return tracepoint{}, fmt.Errorf("cannot find the tracepoint %s: it needs Linux 5.19", name)
 	}
-	return tracepoint{}, fmt.Errorf("cannot find the tracepoint %s in %s: it needs Linux 5.19 and a mounted tracefs (mount -t tracefs tracefs %s)",
-		name, strings.Join(tracefs, " or "), tracefs[0])
+	if err != nil {
+		return tracepoint{}, fmt.Errorf("cannot read the tracepoint %s: %w", name, err)
+	}
+	p, err := parseFormat(string(format), fields...)
+	if err != nil {
+		return p, fmt.Errorf("cannot read the tracepoint %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// readEvent reads a file of an event. Where nobody has mounted tracefs, it is mounted
+// for that, at no place: nobody sees it, and it is gone with its descriptor.
+func readEvent(event, file string) ([]byte, error) {
+	for _, root := range tracefs {
+		data, err := os.ReadFile(filepath.Join(root, "events", event, file))
+		if !errors.Is(err, os.ErrNotExist) {
+			return data, err
+		}
+	}
+	fs, err := kernel.OpenFS("tracefs")
+	if err != nil {
+		return nil, err
+	}
+	defer fs.Close()
+	mounted, err := fs.Mount(0)
+	if err != nil {
+		return nil, err
+	}
+	defer mounted.Close()
+	return os.ReadFile(filepath.Join("/proc/self/fd", strconv.Itoa(mounted.Fd()), "events", event, file))
 }
 
 // parseFormat reads a tracepoint's format file: lines like "ID: 408" and
