@@ -139,14 +139,22 @@ func (l *lab) install(i int, bin string, program []byte) error {
 	return os.WriteFile(filepath.Join(bin, shimName), own, 0o755) //nolint:gosec // containerd executes it
 }
 
-// close ends the nodes; what they can't take away is an error.
+// close ends the nodes, all at once; what they can't take away is an error.
 func (l *lab) close() error {
-	var errs []error
+	errs := make(chan error, len(l.benches))
 	for _, b := range l.benches {
-		if b != nil {
+		go func() {
+			if b == nil { // it did not come up
+				errs <- nil
+				return
+			}
 			b.control.disarm()
-			errs = append(errs, b.Close())
-		}
+			errs <- b.Close()
+		}()
 	}
-	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
+	var all []error
+	for range l.benches {
+		all = append(all, <-errs)
+	}
+	return errors.Join(append(all, os.RemoveAll(l.dir))...)
 }

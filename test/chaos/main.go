@@ -37,7 +37,7 @@ func main() {
 	var s settings
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "where random choices come from")
 	flag.IntVar(&s.faults, "faults", 0, "how many faults at least; default: 1000, or 150 in a short run; the long run takes 10000")
-	flag.IntVar(&s.workers, "workers", 2+2*runtime.NumCPU(), "how many nodes to use side by side")
+	flag.IntVar(&s.workers, "workers", 2*runtime.NumCPU(), "how many nodes to use side by side")
 	flag.StringVar(&s.only, "only", "", "walk only points whose names contain this, and end")
 	flag.BoolVar(&s.storms, "storms", false, "no walk, storms only")
 	flag.BoolVar(&s.short, "short", false, "each point in one random way only, and fewer storms")

@@ -38,6 +38,16 @@ func (p point) kinds() []string {
 	return append([]string{late, kill}, errnos...)
 }
 
+// ofShims begin the names of points that only a shim passes, and no host service.
+var ofShims = []string{
+	"change", "create", "delete", "events", "exec", "exit", "kill", "oom", "place", "reply", "serve", "start", "watch",
+}
+
+func (p point) ofShim() bool {
+	group, _, _ := strings.Cut(p.name, ".")
+	return slices.Contains(ofShims, group)
+}
+
 // sourceTree finds the tree of the module tango above the working directory.
 func sourceTree() (string, error) {
 	dir, err := os.Getwd()
