@@ -19,9 +19,14 @@ func newControl(dir string) (control, error) {
 	return control(dir), nil
 }
 
-// arm has the point go wrong once, after skip passages.
+// arm has the point go wrong once, after skip passages. Somebody may be passing just
+// now: it is armed in one step.
 func (c control) arm(name, kind string, skip string) error {
-	return os.WriteFile(filepath.Join(string(c), "armed", name), []byte(kind+" "+skip), 0o600)
+	path := filepath.Join(string(c), name)
+	if err := os.WriteFile(path, []byte(kind+" "+skip), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path, filepath.Join(string(c), "armed", name))
 }
 
 // names lists one of the directories.

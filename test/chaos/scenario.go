@@ -17,9 +17,10 @@ import (
 
 // What the processes of a scenario end with.
 const (
-	initCode   = 7   // after SIGTERM
-	execCode   = 3   // by itself
-	killedCode = 137 // with force, or with the shim
+	initCode    = 7   // after SIGTERM
+	execCode    = 3   // by itself
+	killedCode  = 137 // with force, or with the shim
+	unknownCode = 255 // containerd's, which nobody has told
 )
 
 // sleeper sleeps until SIGTERM.

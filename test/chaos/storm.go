@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -150,6 +151,7 @@ func (b *bench) hit(victim string, random *rand.Rand, result *tally) []string {
 		return problem(syscall.Kill(b.DaemonPID(), syscall.SIGKILL))
 	case someShim:
 		among, err = b.Shims()
+		among = slices.DeleteFunc(among, isAction)
 	case theService:
 		among, err = b.services()
 	}
@@ -160,6 +162,11 @@ func (b *bench) hit(victim string, random *rand.Rand, result *tally) []string {
 		result.addKill(victim)
 	}
 	return nil
+}
+
+// isAction tells whether a process is one that containerd has started for a shim.
+func isAction(p harness.Process) bool {
+	return strings.HasSuffix(p.Command, " start") || strings.HasSuffix(p.Command, " delete")
 }
 
 // services are the node's processes that serve all of its shims.
