@@ -136,7 +136,7 @@ func (l *lab) install(i int, bin string, program []byte) error {
 		return err
 	}
 	own := bytes.ReplaceAll(program, []byte(l.control(0)), []byte(l.control(i)))
-	return os.WriteFile(filepath.Join(bin, shimName), own, 0o755) //nolint:gosec // containerd executes it
+	return os.WriteFile(filepath.Join(bin, shimName), own, 0o755)
 }
 
 // close ends the nodes, all at once; what they can't take away is an error.
