@@ -194,7 +194,7 @@ func (b *bench) aftermath(ctx context.Context, victim string, all []*life) (wron
 	}
 	for _, l := range all {
 		for _, w := range l.wrong {
-			wrong = append(wrong, l.id+": "+w)
+			wrong = append(wrong, fmt.Sprintf("%s: %s: %v", l.id, w, l.errs))
 		}
 		if victim == theDaemon {
 			continue // its subscriptions went with it
