@@ -55,9 +55,9 @@ var fewTests = []string{
 	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestMountService",
 }
 
-// sameOnAll are packages that ask the kernel for nothing that differs: the machine
+// sameOnAll are packages that ask the kernel for nothing that differs, or need a compiler: the machine
 // itself runs them, and a guest when all are asked for.
-var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "shim/rollout", "shim/stdio", "shim/telemetry"}
+var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "shim/prelude", "shim/rollout", "shim/stdio", "shim/telemetry"}
 
 // tableOfRoots is left to the plain machines: it asks the kernel, not the nodes. What
 // the nodes' workers do with root filesystems is another package.
