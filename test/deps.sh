@@ -12,7 +12,7 @@ wanted=(
 	"busybox-static:busybox_is_static"
 )
 # Without these only some tests cannot run, and some comparisons be made; those say so.
-optional=("criu:command -v criu" "crun:command -v crun")
+optional=("criu:command -v criu" "crun:command -v crun" "xfsprogs:command -v mkfs.xfs")
 
 # The plain busybox package puts a dynamic program at the same path.
 busybox_is_static() {
