@@ -194,6 +194,7 @@ func (n *Node) boot(ctx context.Context) error {
 	if err := lowerFiles(); err != nil {
 		return err
 	}
+	heedHangUps()
 	cmd := exec.Command(program, "--config", n.path("config.toml"))
 	cmd.Env = append(n.environ(), n.options.Env...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
