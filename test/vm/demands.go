@@ -31,6 +31,7 @@ var demands = []struct {
 	{severalNodes, "worker", []string{"TestMountCallsComeFromTheTurnsNode", "TestNodesThatCannotWork"}},
 	{severalNodes, "remote", []string{"TestBatches"}},
 	{func(job.Machine) bool { return true }, "rootfs", []string{"TestLoop"}}, // the guest has the module
+	{func(m job.Machine) bool { return m.Kernel != "6.1" }, "sealed", []string{"TestEnlargePages"}},
 	{
 		func(m job.Machine) bool { return m.Systemd }, "integration",
 		[]string{"TestSystemdCgroup", "TestUnits"},

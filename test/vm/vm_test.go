@@ -112,7 +112,7 @@ func newer(a, b string) bool {
 
 // sources are the tests of the packages that machines and demands name tests of.
 var sources = map[string]string{
-	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote", "rootfs": "../../rootfs",
+	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote", "rootfs": "../../rootfs", "sealed": "../../shim/container/sealed",
 }
 
 func TestNamedTestsExist(t *testing.T) {
@@ -152,7 +152,7 @@ func wantTests(t *testing.T, pkg string, names []string) {
 
 // What a kind of machine is there for is run on one of that kind.
 func TestDemandsAreRun(t *testing.T) {
-	group := map[string]string{"integration": "integration", "worker": "mounts", "remote": "rootfs", "rootfs": "rootfs"}
+	group := map[string]string{"integration": "integration", "worker": "mounts", "remote": "rootfs", "rootfs": "rootfs", "sealed": "shim"}
 	for _, d := range demands {
 		for _, name := range d.tests {
 			if !slices.ContainsFunc(machines(), func(m machine) bool {

@@ -24,8 +24,9 @@ const hugePage = 2 << 20
 // Not its constants: an idle shim looks at some in each 2 MiB, and would have all of
 // them in its resident memory.
 //
-// MADV_COLLAPSE needs Linux 6.1, and works for a memfd whatever the machine's settings
-// for transparent huge pages say but "deny" (madvise(2); mm/khugepaged.c).
+// MADV_COLLAPSE works for a memfd whatever the machine's settings for transparent huge
+// pages say but "deny" (madvise(2); mm/khugepaged.c): seen on Linux 6.12 and 6.18. That of
+// Linux 6.1, which was the first to have it, says EINVAL.
 func EnlargePages(f *os.File) error {
 	if err := fault.Point("service.pages"); err != nil {
 		return err
@@ -56,7 +57,7 @@ func enlarge(f *os.File, offset int64, size int) error {
 	}
 	defer unmap()
 	if err := unix.Madvise(mapped, unix.MADV_COLLAPSE); err != nil {
-		return fmt.Errorf("cannot gather %s into huge pages (MADV_COLLAPSE, Linux 6.1): %w", f.Name(), err)
+		return fmt.Errorf("cannot gather %s into huge pages (MADV_COLLAPSE): %w", f.Name(), err)
 	}
 	return nil
 }

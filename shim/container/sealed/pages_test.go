@@ -5,18 +5,24 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/runc/libcontainer/exeseal"
+	"golang.org/x/sys/unix"
 )
 
 // TestEnlargePages wants a program's code be mapped by huge pages, as its kernel says.
 func TestEnlargePages(t *testing.T) {
 	f := program(t, 2*hugePage+100)
-	if err := EnlargePages(f); err != nil {
+	err := EnlargePages(f)
+	if errors.Is(err, unix.EINVAL) {
+		t.Skipf("this kernel gathers no memfd: %v", err) // the matrix knows which may say so
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	mapped, unmap, err := mapAligned(f, hugePage, 2*hugePage)
