@@ -48,7 +48,8 @@ build: deps ## build containerd-shim-tango-v2, tango and tango-bench into bin/
 	$(call say,building tango $(VERSION))
 	@mkdir -p $(BIN)
 	@$(GO) build $(BUILDFLAGS) -o $(BIN)/tango-init ./shim/container/initexe/tango-init
-	@gzip -9nc $(BIN)/tango-init > shim/container/initexe/program/tango-init.gz
+	@gzip -9nc $(BIN)/tango-init > $(BIN)/tango-init.gz
+	@mv $(BIN)/tango-init.gz shim/container/initexe/program/
 	@$(GO) build $(BUILDFLAGS) -o $(BIN)/ ./shim/cmd/...
 	@cd test && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags 'netgo osusergo' -ldflags '-s -w' -o $(BIN)/tango-bench ./bench
 
