@@ -231,12 +231,15 @@ func TestNonsenseReply(t *testing.T) {
 // TestBatches: requests that come together are built together.
 func TestBatches(t *testing.T) {
 	h := serve(t, Config{})
+	const n = 8
+	plans := make([]rootfs.Plan, n) // made beforehand: who asked first gives up after 2 s
+	for i := range plans {
+		plans[i] = parse(t, layers(t, 4))
+	}
 	held, err := h.workers.Lease(patient(t), h.workers.Nodes()[0], patience) // of the node that builds
 	must(t, err)
-	const n = 8
 	done := make(chan error, n)
-	for range n {
-		plan := parse(t, layers(t, 4))
+	for _, plan := range plans {
 		go func() {
 			b, err := Build(patient(t), h.client(nil), h.order(plan))
 			if err == nil {
