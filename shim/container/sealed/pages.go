@@ -25,8 +25,8 @@ const hugePage = 2 << 20
 // them in its resident memory.
 //
 // MADV_COLLAPSE works for a memfd whatever the machine's settings for transparent huge
-// pages say but "deny" (madvise(2); mm/khugepaged.c): seen on Linux 6.12 and 6.18. That of
-// Linux 6.1, which was the first to have it, says EINVAL.
+// pages say but "deny" (madvise(2); mm/khugepaged.c): seen on Linux 6.12, 6.18 and 7.3. That
+// of Linux 6.1, which was the first to have it, says EINVAL.
 func EnlargePages(f *os.File) error {
 	if err := fault.Point("service.pages"); err != nil {
 		return err
