@@ -4,8 +4,8 @@
 // containerd executes the shim for every start and delete, and libcontainer for every
 // container and exec. Most of what such a process costs is starting up: the Go
 // runtime and some sixty packages, but the C library as well. A static one asks the
-// processor for its caches, by up to a hundred cpuid instructions, each of which a
-// virtual machine leaves for its host: 0.5 ms on an Intel machine, twice for a create
+// processor for its caches, by cpuid instructions, each of which a virtual machine
+// leaves for its host: 0.5 ms on an Intel machine, twice for a create
 // (sysdeps/x86/dl-cacheinfo.h of glibc 2.36). So whoever needs neither is served here:
 //
 //   - start, delete and -info are passed on to the host's service (relay.c);
