@@ -82,9 +82,6 @@ func prepare(ctx context.Context, o options, rows []machine, p *payload, scratch
 		g.tests = m.choose(p.tests, strings.Fields(o.args))
 		g.Append += " " + o.append
 		g.dir = filepath.Join(scratch, m.Name)
-		if err := os.Mkdir(g.dir, 0o755); err != nil {
-			return nil, err
-		}
 		guests = append(guests, g)
 	}
 	return guests, nil
@@ -142,28 +139,36 @@ func longestFirst(guests []*guest) []int {
 	return order
 }
 
-// runAll boots all guests, a few at once, and tells of each when it ends.
+// runAll boots all guests, a few at once. Where one is booted twice, both results are
+// in the row's place.
 func runAll(ctx context.Context, o options, guests []*guest) []result {
-	results := make([]result, len(guests))
+	results := make([][]result, len(guests))
 	slots := make(chan struct{}, max(1, o.jobs))
 	var wg sync.WaitGroup
 	for _, i := range longestFirst(guests) {
-		g := guests[i]
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			start := time.Now()
-			err := g.boot(ctx)
-			results[i] = readResult(ctx, g, err, time.Since(start))
-			err = g.keepLogs(o.logs)
-			fmt.Println(results[i].line())
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "vm: cannot keep logs:", err)
-			}
+			results[i] = guests[i].runTwice(ctx, o.logs)
 		})
 	}
 	wg.Wait()
-	return results
+	return slices.Concat(results...)
+}
+
+// run boots a guest, keeps its logs, and tells of it when it ends.
+func (g *guest) run(ctx context.Context, logs string) result {
+	start := time.Now()
+	err := os.MkdirAll(g.dir, 0o755)
+	if err == nil {
+		err = g.boot(ctx)
+	}
+	r := readResult(ctx, g, err, time.Since(start))
+	fmt.Println(r.line())
+	if err := g.keepLogs(logs); err != nil {
+		fmt.Fprintln(os.Stderr, "vm: cannot keep logs:", err)
+	}
+	return r
 }
 
 // keepLogs copies a guest's console and events to the log directory.

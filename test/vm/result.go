@@ -28,6 +28,7 @@ type result struct {
 	Kernel  []string          // complaints in the kernel's log
 	Problem string            // why the guest did not finish
 	Console string            // its console's last lines, where it has a problem
+	Excused bool              `json:",omitempty"` // it failed, and what failed passed in a second boot
 }
 
 // tally counts tests and subtests.

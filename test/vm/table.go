@@ -20,21 +20,24 @@ type report struct {
 	Guests  []result
 }
 
-// conclude prints failures and tables, writes the JSON, and returns an error
-// where anything failed.
+// conclude prints tables and then failures, which have to be in the last lines that a
+// log keeps, writes the JSON, and returns an error where anything failed.
 func conclude(w io.Writer, o options, p *payload, chosen []group, results []result, took time.Duration) error {
-	bad := 0
-	for _, r := range results {
-		if r.failed() {
-			bad++
-			r.explain(w)
-		}
-	}
 	printTable(w, chosen, results)
 	printWays(w, results)
 	printClaims(w, results)
 	printSkips(w, results)
-	fmt.Fprintf(w, "%d guests, %d failed, %.0f s; consoles are in %s\n", len(results), bad, took.Seconds(), o.logs)
+	bad := 0
+	for _, r := range results {
+		if r.failed() {
+			r.explain(w)
+		}
+		if r.failed() && !r.Excused {
+			bad++
+		}
+	}
+	printExcused(w, results)
+	fmt.Fprintf(w, "%d boots, %d failed for good, %.0f s; consoles are in %s\n", len(results), bad, took.Seconds(), o.logs)
 	if o.json != "" {
 		text, err := json.MarshalIndent(report{time.Now().Add(-took), took.Seconds(), results}, "", "\t")
 		if err != nil {
@@ -46,7 +49,7 @@ func conclude(w io.Writer, o options, p *payload, chosen []group, results []resu
 	}
 	switch {
 	case bad > 0:
-		return fmt.Errorf("%d of %d guests failed", bad, len(results))
+		return fmt.Errorf("%d of %d boots failed", bad, len(results))
 	case len(p.tests) == 0:
 		return errors.New("there were no tests to run")
 	}

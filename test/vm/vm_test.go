@@ -239,3 +239,24 @@ func TestGuestProgramIsStatic(t *testing.T) {
 		t.Errorf("it needs %v, %v: an initramfs has no libraries", libs, err)
 	}
 }
+
+// A second boot runs the packages that failed, and all where the guest did.
+func TestAgain(t *testing.T) {
+	g := &guest{dir: "/scratch/6.1", tests: []job.Test{{Package: "a"}, {Package: "b"}, {Package: "c"}}}
+	packages := func(r result) (names []string) {
+		for _, t := range g.again(r).tests {
+			names = append(names, t.Package)
+		}
+		return names
+	}
+	failures := map[string]*tally{"mounts": {Fail: 2, Failures: []failure{{Test: "a TestX/sub"}, {Test: "c: left behind"}}}}
+	if got := packages(result{Groups: failures}); !slices.Equal(got, []string{"a", "c"}) {
+		t.Errorf("of failed tests, it runs %v", got)
+	}
+	if got := packages(result{Groups: failures, Problem: "panic"}); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("of a guest that died, it runs %v", got)
+	}
+	if again := g.again(result{}); again.dir != "/scratch/-again" || g.Name != "" {
+		t.Errorf("it boots in %s, and the first is called %q", again.dir, g.Name)
+	}
+}
