@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestPool(t *testing.T) {
@@ -67,8 +68,15 @@ func TestQueueOrder(t *testing.T) {
 	q.whenIdle(note("free 2"))
 	q.push(&q.urgent, note("start 1"))
 	q.push(&q.urgent, note("start 2"))
+	called := make(chan bool)
+	go func() { called <- q.call(note("start 3")) }()
+	for urgent := 0; urgent < 3; time.Sleep(time.Millisecond) {
+		q.mu.Lock()
+		urgent = len(q.urgent)
+		q.mu.Unlock()
+	}
 	go q.run()
-	if !q.call(note("start 3")) {
+	if !<-called {
 		t.Error("not run")
 	}
 	q.close()
