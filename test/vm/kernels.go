@@ -5,7 +5,7 @@ package main
 type kernel struct {
 	Version string // such as 6.12: a prefix of the package's version
 	Suite   string // where it is at home, for people who read this table
-	Alike   bool   // has the same ways of making a root as the next one, which counts their calls
+	Alike   bool   // has the same abilities as the next one, which counts calls and runs more containers
 }
 
 // kernels are what `make matrix` boots, oldest first.

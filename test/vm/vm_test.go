@@ -112,11 +112,14 @@ func newer(a, b string) bool {
 
 // sources are the tests of the packages that machines and demands name tests of.
 var sources = map[string]string{
-	"integration": "../integration", "worker": "../../mounts/worker", "remote": "../../rootfs/remote", "rootfs": "../../rootfs", "sealed": "../../shim/container/sealed",
+	"integration": "../integration", "mountcost": "../mountcost", "worker": "../../mounts/worker", "remote": "../../rootfs/remote", "rootfs": "../../rootfs", "sealed": "../../shim/container/sealed",
 }
 
 func TestNamedTestsExist(t *testing.T) {
 	wantTests(t, "integration", fewTests)
+	for pkg, name := range leftOut {
+		wantTests(t, pkg, []string{name})
+	}
 	for _, m := range machines() {
 		wantTests(t, "integration", m.Run)
 	}
