@@ -81,8 +81,8 @@ func (w *Worker) serve(ready chan<- error) error {
 	return nil
 }
 
-// gather waits for something to do and takes what is queued then, up to a batch.
-// False says that there will be nothing more. What a lost thread left goes first.
+// gather waits for something to do and takes it. False says that there will be nothing
+// more. What a lost thread left goes first.
 func (w *Worker) gather() bool {
 	if len(w.batch) > 0 {
 		return true
@@ -97,7 +97,32 @@ func (w *Worker) gather() bool {
 		return false
 	case t := <-w.queue:
 		w.batch = append(w.batch, t)
+		return true
 	}
+}
+
+// runBatch runs what was gathered, and what came while another node had the turn, in as
+// many turns as its time takes.
+func (w *Worker) runBatch(h *home) error {
+	for filled := false; len(w.batch) > 0; filled = true {
+		hold, err := w.config.turn.Take(context.Background(), w.config.index)
+		if err != nil {
+			return err
+		}
+		if !filled {
+			w.fill()
+		}
+		err = w.runTurn(h)
+		hold.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill adds what is queued now, up to a batch.
+func (w *Worker) fill() {
 	for len(w.batch) < w.config.items {
 		select {
 		case t := <-w.queue:
@@ -109,23 +134,6 @@ func (w *Worker) gather() bool {
 	}
 	sortBatch(w.batch)
 	w.counters.gathered(len(w.batch))
-	return true
-}
-
-// runBatch runs the batch, in as many turns as its time takes.
-func (w *Worker) runBatch(h *home) error {
-	for len(w.batch) > 0 {
-		hold, err := w.config.turn.Take(context.Background(), w.config.index)
-		if err != nil {
-			return err
-		}
-		err = w.runTurn(h)
-		hold.Release()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // runTurn runs jobs of the batch until a turn's time is over, at least one.
