@@ -29,14 +29,6 @@ func (c *counters) waited(d time.Duration) {
 	}
 }
 
-func (c *counters) ended(class Class, ran bool) {
-	if ran {
-		c.jobs[class].Add(1)
-	} else {
-		c.dropped.Add(1)
-	}
-}
-
 // NodeStats are what one node's worker did since it was started.
 type NodeStats struct {
 	Node     int           `json:"node"`
