@@ -44,13 +44,7 @@ func record(t *testing.T) *recording {
 	r.set("trace_clock", "counter")
 	r.set("buffer_size_kb", "8192")
 	r.set("options/event-fork", "1")
-	tasks, err := os.ReadDir("/proc/self/task")
-	must(t, err)
-	var threads []string
-	for _, task := range tasks {
-		threads = append(threads, task.Name())
-	}
-	r.set("set_event_pid", strings.Join(threads, " "))
+	r.followThreads()
 	for call, filter := range mountCalls {
 		dir := "events/syscalls/sys_enter_" + call
 		if _, err := os.Stat(filepath.Join(r.dir, dir)); err != nil {
@@ -61,10 +55,31 @@ func record(t *testing.T) *recording {
 		}
 		r.set(dir+"/enable", "1")
 	}
+	var err error
 	r.marker, err = os.OpenFile(filepath.Join(r.dir, "trace_marker"), os.O_WRONLY, 0)
 	must(t, err)
 	t.Cleanup(func() { r.marker.Close() })
 	return r
+}
+
+// followThreads has all threads recorded, and those that they make. One that begins
+// while the others are named is seen in the next look.
+func (r *recording) followThreads() {
+	r.t.Helper()
+	for followed := ""; ; {
+		tasks, err := os.ReadDir("/proc/self/task")
+		must(r.t, err)
+		var threads []string
+		for _, task := range tasks {
+			threads = append(threads, task.Name())
+		}
+		now := strings.Join(threads, " ")
+		if now == followed {
+			return
+		}
+		followed = now
+		r.set("set_event_pid", followed)
+	}
 }
 
 // tracefs finds the trace file system, or mounts one until the test ends.
