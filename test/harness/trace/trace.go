@@ -111,22 +111,37 @@ func (r *Recording) set(file, value string) error {
 }
 
 // follow restricts the instance to the threads of pids, where those still run, and
-// their offspring.
+// their offspring. A thread that begins while the others are named is seen in the next
+// look.
 func (r *Recording) follow(pids []int) error {
 	if err := r.set("options/event-fork", "1"); err != nil {
 		return err
 	}
+	for followed := ""; ; {
+		now, err := threadsOf(pids)
+		if err != nil || now == followed {
+			return err
+		}
+		followed = now
+		if err := r.set("set_event_pid", followed); err != nil {
+			return err
+		}
+	}
+}
+
+// threadsOf lists the threads of processes that still run.
+func threadsOf(pids []int) (string, error) {
 	var threads []string
 	for _, pid := range pids {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("cannot list the threads of %d: %w", pid, err)
+			return "", fmt.Errorf("cannot list the threads of %d: %w", pid, err)
 		}
 		for _, task := range tasks {
 			threads = append(threads, task.Name())
 		}
 	}
-	return r.set("set_event_pid", strings.Join(threads, " "))
+	return strings.Join(threads, " "), nil
 }
 
 // enable turns one call's tracepoint on. A kernel that lacks the call has none
