@@ -127,6 +127,24 @@ func destroyForced(lc *libcontainer.Container) {
 	_ = lc.Resume() // a frozen process doesn't die
 	_ = lc.Signal(unix.SIGKILL)
 	awaitGone(pid)
+	destroy(lc)
+}
+
+// destroyGivenUp is destroyForced for a container whose start has failed. If its first
+// process could not even be executed (no memory for it, no directory for its root any
+// more), libcontainer asks for its pid all the same, and panics: State, Resume and Signal
+// would end the shim, with all the containers of its pod (containerProcess.pid,
+// libcontainer 1.5.2).
+func destroyGivenUp(lc *libcontainer.Container, first *libcontainer.Process) {
+	if _, err := first.Pid(); err != nil {
+		destroy(lc)
+		return
+	}
+	destroyForced(lc)
+}
+
+// destroy removes a container that has no process any more.
+func destroy(lc *libcontainer.Container) {
 	if err := lc.Destroy(); err != nil {
 		log.L.WithError(err).WithField("id", lc.ID()).Warn("cannot remove a container completely")
 	}

@@ -124,3 +124,29 @@ func TestHalfMadeCgroup(t *testing.T) {
 		}
 	}
 }
+
+// TestFirstProcessCannotBeExecuted: its root is no directory, as is the one of a bundle
+// that containerd has removed meanwhile. Nothing is left, the shim least of all ended.
+func TestFirstProcessCannotBeExecuted(t *testing.T) {
+	bundle, spec := t.TempDir(), plainSpec()
+	if err := os.WriteFile(filepath.Join(bundle, "rootfs"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, err := newConfig("first", bundle, spec, options.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newProcess(spec.Process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Init = true
+	c := &creation{Container: newContainer(&Runtime{}, CreateRequest{ID: "first", Namespace: "ns", Bundle: bundle}), config: config}
+	if err := c.startFirst(p); err == nil || !strings.Contains(err.Error(), "unable to start init") {
+		t.Fatalf("started: %v", err)
+	}
+	c.rollBack()
+	if !isGone(c.stateRoot(), c.ID) {
+		t.Error("libcontainer's state is left")
+	}
+}

@@ -241,7 +241,7 @@ func (c *creation) startFirst(p *libcontainer.Process) (err error) {
 	if c.lc, err = libcontainer.Create(c.stateRoot(), c.ID, c.config); err != nil {
 		return err
 	}
-	c.undo = append(c.undo, func() { destroyForced(c.lc) })
+	c.undo = append(c.undo, func() { destroyGivenUp(c.lc, p) })
 	if err := fault.Point("create.state"); err != nil {
 		return err
 	}
