@@ -22,11 +22,11 @@ const memory = 2048
 // longer than a test waits for what never comes, so that the test can tell.
 const silence = 12 * time.Minute
 
-// dumb is how long a guest may take until it says its first word. It takes half a minute
+// bootLimit is how long a guest may take until it says its first word. It takes half a minute
 // at most, with systemd; one that takes much longer never comes up.
-const dumb = 3 * time.Minute
+const bootLimit = 3 * time.Minute
 
-var errDumb = fmt.Errorf("guest did not come up in %v", dumb)
+var errNotUp = fmt.Errorf("guest did not come up in %v", bootLimit)
 
 // guest is one boot of one machine.
 type guest struct {
@@ -55,7 +55,7 @@ const attempts = 3
 func (g *guest) boot(ctx context.Context) error {
 	for n := 1; ; n++ {
 		err := g.bootOnce(ctx)
-		if n == attempts || g.spoke() || err != nil && !aborted(err) && !errors.Is(err, errDumb) {
+		if n == attempts || g.spoke() || err != nil && !aborted(err) && !errors.Is(err, errNotUp) {
 			return err
 		}
 		fmt.Printf("%-16s again: it ended before it was up (%v)\n", g.Name, err)
@@ -127,8 +127,8 @@ func (g *guest) watch(ctx context.Context, end context.CancelCauseFunc) {
 		switch {
 		case lived > g.limit:
 			end(fmt.Errorf("guest was still running after %v", g.limit))
-		case size == 0 && silent > dumb:
-			end(errDumb)
+		case size == 0 && silent > bootLimit:
+			end(errNotUp)
 		case silent > silence:
 			end(fmt.Errorf("guest hung: nothing heard for %v", silence))
 		}
