@@ -121,16 +121,10 @@ func (w *Worker) runBatch(h *home) error {
 	return nil
 }
 
-// fill adds what is queued now, up to a batch.
+// fill adds what is queued now, up to a batch. Nobody else takes from the queue.
 func (w *Worker) fill() {
-	for len(w.batch) < w.config.items {
-		select {
-		case t := <-w.queue:
-			w.batch = append(w.batch, t)
-			continue
-		default:
-		}
-		break
+	for range min(len(w.queue), w.config.items-len(w.batch)) {
+		w.batch = append(w.batch, <-w.queue)
 	}
 	sortBatch(w.batch)
 	w.counters.gathered(len(w.batch))
