@@ -37,6 +37,7 @@ type Options struct {
 	LogLevel string   // of containerd and the shims; default: TANGO_TEST_LOG, else "info"
 	Runtime  string   // default runtime of containers: Tango (default) or Stock
 	Fresh    bool     // no other test has used the node, or will: see ReuseVariable
+	Volatile bool     // what is below /run elsewhere is on a tmpfs, as there: for measurements
 
 	// Bin is the directory with the shim, and below it tools/ with containerd and the
 	// stock runtime; default: see binEnv.
@@ -174,6 +175,11 @@ func (n *Node) furnish() error {
 	}
 	for _, dir := range []string{"tmp", "s", "fifo", "run", "log"} {
 		if err := os.Mkdir(n.path(dir), 0o711); err != nil {
+			return err
+		}
+	}
+	if n.options.Volatile {
+		if err := n.mountVolatile(); err != nil {
 			return err
 		}
 	}
