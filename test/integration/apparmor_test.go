@@ -77,3 +77,21 @@ func TestAppArmorUnknownProfile(t *testing.T) {
 		t.Errorf("the error does not say what could not be applied: %v", err)
 	}
 }
+
+// appArmorOn tells whether AppArmor confines processes here.
+func appArmorOn() bool {
+	data, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	return err == nil && strings.HasPrefix(string(data), "Y")
+}
+
+// TestAppArmorOff wants a profile refused, in runc's words, where there is no
+// AppArmor.
+func TestAppArmorOff(t *testing.T) {
+	if appArmorOn() {
+		t.Skip("AppArmor is on here: TestAppArmor tests profiles")
+	}
+	h := newNode(t)
+	sameRefusal(t, h, harness.Spec{OCI: []oci.SpecOpts{withProfile("tango-profile")}}, "apparmor failed to apply profile")
+	sameExecRefusal(t, h, harness.ExecSpec{Change: func(p *specs.Process) { p.ApparmorProfile = "tango-profile" }}, "apparmor failed to apply profile")
+	h.CheckLeaks()
+}

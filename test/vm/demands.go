@@ -40,6 +40,7 @@ var demands = []struct {
 		func(m job.Machine) bool { return m.AppArmor }, "integration",
 		[]string{"TestAppArmor", "TestAppArmorOfAnExec", "TestAppArmorUnknownProfile"},
 	},
+	{func(m job.Machine) bool { return m.SELinux }, "integration", []string{"TestSELinuxLabel", "TestSELinuxDenies"}},
 }
 
 // severalNodes says whether there is a choice of memory.

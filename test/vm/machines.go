@@ -123,6 +123,10 @@ func variants() []machine {
 			m.AppArmor = true
 			m.Groups, m.Run = []string{"integration"}, slices.Concat(mountTests, []string{"TestAppArmor.*"})
 		}),
+		variant("6.12", "selinux", "SELinux labels containers and their files", func(m *machine) {
+			m.SELinux, m.Append = true, "security=selinux selinux=1 audit=0"
+			m.Groups, m.Run = []string{"integration"}, []string{"TestLifeCycle", "TestUserNS", "TestSELinux.*"}
+		}),
 	}
 }
 

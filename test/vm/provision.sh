@@ -63,7 +63,7 @@ step_vagrant() {
 }
 
 step_packages() {
-	install_packages "systemd systemd-sysv dbus libseccomp2 kmod iptables iproute2 procps e2fsprogs erofs-utils busybox-static apparmor numactl ca-certificates -- systemd dbus libseccomp kmod iptables-nft iproute procps-ng e2fsprogs erofs-utils busybox numactl ca-certificates"
+	install_packages "systemd systemd-sysv dbus libseccomp2 kmod iptables iproute2 procps e2fsprogs erofs-utils busybox-static apparmor secilc numactl ca-certificates -- systemd dbus libseccomp kmod iptables-nft iproute procps-ng e2fsprogs erofs-utils busybox secilc numactl ca-certificates"
 }
 
 step_kernel() {

@@ -32,6 +32,8 @@ func checkMachine(r *reporter, m job.Machine) {
 		b, _ := os.ReadFile("/sys/kernel/security/apparmor/profiles")
 		check("profile "+job.Profile+" loaded", strings.Contains(string(b), job.Profile+" (enforce)"), true)
 	}
+	enforced, _ := os.ReadFile(selinuxRoot + "/enforce")
+	check("SELinux enforces", string(enforced) == "1", m.SELinux)
 }
 
 func count(pattern string) int {

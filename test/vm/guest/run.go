@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -68,26 +67,14 @@ func setUp(m job.Machine) ([]string, error) {
 		"HOME=/root", "TMPDIR=/tmp", "GOTRACEBACK=all",
 		"TANGO_GUEST=" + m.Name, "TANGO_BIN=/tango/bin",
 	}
-	if !m.AppArmor {
-		return env, nil
+	switch {
+	case m.AppArmor:
+		return append(env, "TANGO_APPARMOR_PROFILE="+job.Profile), loadProfile()
+	case m.SELinux:
+		return env, loadPolicy()
 	}
-	cmd := exec.Command("/usr/sbin/apparmor_parser", "--replace")
-	cmd.Stdin = strings.NewReader(profile)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("cannot load the AppArmor profile: %w: %s", err, out)
-	}
-	return append(env, "TANGO_APPARMOR_PROFILE="+job.Profile), nil
+	return env, nil
 }
-
-// profile confines a container the way containerd's default profile does in
-// what a test can see: files are free, writes below /proc/sys are not.
-const profile = `profile ` + job.Profile + ` flags=(attach_disconnected,mediate_deleted) {
-  network, capability, file, umount, signal, ptrace,
-  deny /proc/sys/** w,
-  deny /proc/sysrq-trigger rwklx,
-  deny mount,
-}
-`
 
 // runTest runs one test binary to its end, reports its output line by line and
 // then what it left behind.

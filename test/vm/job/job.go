@@ -30,6 +30,7 @@ type Machine struct {
 	Cgroup     int    // 1 or 2: the only hierarchy that has controllers
 	Systemd    bool   // PID 1 is systemd
 	AppArmor   bool   // AppArmor is on and Profile is loaded
+	SELinux    bool   // SELinux enforces the guest's policy
 }
 
 // Profile is the AppArmor profile that a guest with AppArmor loads before the
