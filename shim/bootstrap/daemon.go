@@ -80,7 +80,7 @@ func (d *daemon) spawn(socket *shimSocket) error {
 				w.Close()
 				return err
 			}
-			if w.Become(d.role, socket.file) == nil {
+			if w.Become(d.role, socket.file, socket.path()) == nil {
 				return nil
 			}
 		}
@@ -117,7 +117,7 @@ func (d *daemon) startProcess(socket *shimSocket) error {
 		ExtraFiles:  d.inherited(socket.file),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
-	if err := d.execute(cmd); err != nil {
+	if err := d.execute(cmd, socket.path()); err != nil {
 		return fmt.Errorf("cannot start the shim: %w", err)
 	}
 	if err := d.place(cmd.Process.Pid); err != nil {
@@ -158,9 +158,9 @@ func (d *daemon) place(pid int) error {
 
 // execute keeps to one thread, because a core scheduling cookie belongs to the
 // thread that made it and is inherited from it.
-func (d *daemon) execute(cmd *exec.Cmd) error {
+func (d *daemon) execute(cmd *exec.Cmd, socket string) error {
 	if d.caller.warm != nil {
-		return d.caller.warm.Execute(cmd)
+		return d.caller.warm.Execute(cmd, socket)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

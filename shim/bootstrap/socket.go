@@ -52,6 +52,9 @@ func listen(ctx context.Context, req request, group string, debug bool) (_ *shim
 	return s, false, nil
 }
 
+// path is where the socket's file is.
+func (s *shimSocket) path() string { return strings.TrimPrefix(s.address, "unix://") }
+
 // remove closes the socket and takes its path away.
 func (s *shimSocket) remove() {
 	s.close()

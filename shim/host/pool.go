@@ -175,8 +175,14 @@ func (p *Pool) enlargePages() error {
 	return sealed.EnlargePages(p.init)
 }
 
-// Execute starts a process that nobody needs to wait for.
-func (p *Pool) Execute(cmd *exec.Cmd) error { return p.reaper.start(cmd) }
+// Execute starts a shim that nobody needs to wait for, to serve the socket at a path.
+func (p *Pool) Execute(cmd *exec.Cmd, socket string) error {
+	if err := p.reaper.start(cmd); err != nil {
+		return err
+	}
+	p.reaper.serves(cmd.Process.Pid, socketAt(socket))
+	return nil
+}
 
 // Inherited are a shim's descriptors from 3 on: its socket, and what initexe.FD says.
 func (p *Pool) Inherited(socket *os.File) []*os.File {

@@ -11,14 +11,16 @@ import (
 )
 
 // reaper collects the shims that this process has started, when they end, and no
-// other children: those have somebody who waits for them.
+// other children: those have somebody who waits for them. What a shim that was killed
+// has left of its socket it takes away: containerd has nobody do that for a shim that
+// it has not reached.
 type reaper struct {
 	mu   sync.Mutex
-	pids map[int]bool
+	pids map[int]*socketFile // nil as long as the shim serves none
 }
 
 func newReaper(ctx context.Context) *reaper {
-	r := &reaper{pids: make(map[int]bool)}
+	r := &reaper{pids: make(map[int]*socketFile)}
 	died := make(chan os.Signal, 1)
 	signal.Notify(died, unix.SIGCHLD)
 	go func() {
@@ -42,8 +44,19 @@ func (r *reaper) start(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	r.pids[cmd.Process.Pid] = true
+	r.pids[cmd.Process.Pid] = nil
 	return nil
+}
+
+// serves notes which socket a shim that was started here serves.
+func (r *reaper) serves(pid int, socket *socketFile) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, lives := r.pids[pid]; !lives {
+		socket.remove()
+		return
+	}
+	r.pids[pid] = socket
 }
 
 // kill kills a process that was started here, unless it has been collected: then its
@@ -51,7 +64,7 @@ func (r *reaper) start(cmd *exec.Cmd) error {
 func (r *reaper) kill(pid int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.pids[pid] {
+	if _, lives := r.pids[pid]; lives {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 }
@@ -59,9 +72,35 @@ func (r *reaper) kill(pid int) {
 func (r *reaper) reap() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for pid := range r.pids {
+	for pid, socket := range r.pids {
 		if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == pid || err == unix.ECHILD {
 			delete(r.pids, pid)
+			socket.remove()
 		}
+	}
+}
+
+// socketFile is the file of a socket, which another may have taken the place of since.
+type socketFile struct {
+	path     string
+	dev, ino uint64
+}
+
+// socketAt returns the file at a path, or nil if none is there.
+func socketAt(path string) *socketFile {
+	var st unix.Stat_t
+	if path == "" || unix.Lstat(path, &st) != nil {
+		return nil
+	}
+	return &socketFile{path: path, dev: st.Dev, ino: st.Ino}
+}
+
+// remove takes the file away, unless its shim has done so, or somebody else has the path.
+func (f *socketFile) remove() {
+	if f == nil {
+		return
+	}
+	if now := socketAt(f.path); now != nil && *now == *f {
+		_ = os.Remove(f.path)
 	}
 }

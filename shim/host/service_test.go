@@ -96,7 +96,7 @@ func become(r *relay.Request, warm *Pool) relay.Reply {
 		return relay.Reply{Status: 1, Stderr: []byte(err.Error())}
 	}
 	defer socket.Close()
-	if err := w.Become(Role{Args: r.Args, Env: []string{"A=b"}, Dir: r.Dir}, socket); err != nil {
+	if err := w.Become(Role{Args: r.Args, Env: []string{"A=b"}, Dir: r.Dir}, socket, ""); err != nil {
 		return relay.Reply{Status: 1, Stderr: []byte(err.Error())}
 	}
 	return relay.Reply{Stdout: fmt.Append(nil, w.Pid)}
@@ -279,13 +279,58 @@ func TestStoppedWarmShim(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	if err := w.Become(Role{Args: []string{"shim"}, Dir: "/"}, socket); err == nil {
+	if err := w.Become(Role{Args: []string{"shim"}, Dir: "/"}, socket, ""); err == nil {
 		t.Error("a stopped process takes a role")
 	}
 	ended(t, w.Pid)
 	if data, err := os.ReadFile(socket.Name()); err != nil || len(data) > 0 {
 		t.Errorf("it has taken its role: %q, %v", data, err)
 	}
+}
+
+// TestSocketOfAShimThatHasEnded is taken away, whether or not it was reached before.
+func TestSocketOfAShimThatHasEnded(t *testing.T) {
+	p := newPool(t.Context(), Config{RunDir: t.TempDir()})
+	defer p.close()
+	path := filepath.Join(t.TempDir(), "socket")
+	socket, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	w, err := p.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Become(Role{Args: []string{"shim"}, Dir: "/"}, socket, path); err != nil { // and ends
+		t.Fatal(err)
+	}
+	eventually(t, "the socket's file is gone", func() bool {
+		_, err := os.Lstat(path)
+		return os.IsNotExist(err)
+	})
+}
+
+// TestSocketOfAnotherShim at the path of one that has ended stays.
+func TestSocketOfAnotherShim(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	write := func(path string) {
+		t.Helper()
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(path)
+	old := socketAt(path)
+	write(path + ".next")
+	if err := os.Rename(path+".next", path); err != nil {
+		t.Fatal(err)
+	}
+	old.remove()
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+	socketAt(path + ".none").remove()
 }
 
 func TestServiceLeavesNothing(t *testing.T) {

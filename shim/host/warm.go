@@ -61,10 +61,10 @@ func (w *Warm) await(timeout time.Duration) error {
 	return nil
 }
 
-// Become gives the shim its role and the socket to serve on. After an error it is
-// dead: one that merely took too long, on a machine that stood still, would serve the
-// socket beside the next.
-func (w *Warm) Become(r Role, socket *os.File) (retErr error) {
+// Become gives the shim its role and the socket to serve on, which is at a path. After
+// an error it is dead: one that merely took too long, on a machine that stood still, would
+// serve the socket beside the next.
+func (w *Warm) Become(r Role, socket *os.File, path string) (retErr error) {
 	defer w.Close()
 	defer func() {
 		if retErr != nil {
@@ -80,7 +80,11 @@ func (w *Warm) Become(r Role, socket *os.File) (retErr error) {
 		return fmt.Errorf("cannot tell a warm shim whom to serve: %w", err)
 	}
 	fault.Here("warm.handed")
-	return w.await(roleTimeout)
+	if err := w.await(roleTimeout); err != nil {
+		return err
+	}
+	w.reaper.serves(w.Pid, socketAt(path))
+	return nil
 }
 
 // ownNice is the nice value that this process has from containerd. The kernel's

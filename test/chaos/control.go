@@ -69,14 +69,15 @@ func (c control) killedBefore() bool {
 	return false
 }
 
-// collect returns what has happened since it was last asked.
+// collect returns what has happened since it was last asked. A fault that is still to
+// skip somebody, or is just being written, has not.
 func (c control) collect() (all []strike) {
 	for name := range c.names("fired") {
 		path := filepath.Join(string(c), "fired", name)
 		what, _ := os.ReadFile(path)
-		kind, _, _ := strings.Cut(strings.TrimSpace(string(what)), " ")
+		kind, skip, _ := strings.Cut(strings.TrimSpace(string(what)), " ")
 		_, at, _ := strings.Cut(name, "-")
-		if os.Remove(path) == nil {
+		if os.Remove(path) == nil && skip == "0" {
 			all = append(all, strike{point: at, kind: kind})
 		}
 	}

@@ -26,6 +26,7 @@ type bench struct {
 	events  *harness.Events
 	dir     string      // a directory of the host that containers mount
 	down    atomic.Bool // containerd was killed and is not back
+	orphans bool        // a shim is killed in this storm, and the service that started it may be
 }
 
 // lab is all the nodes, and the directory of their binaries.

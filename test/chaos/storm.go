@@ -104,6 +104,7 @@ func (b *bench) brew(q squall, victim string, points []point) error {
 		}
 		errs = append(errs, b.control.arm(p.name, kind, strconv.Itoa(q.random.IntN(atOnce))))
 	}
+	b.orphans = victim == someShim && spared
 	return errors.Join(errs...)
 }
 

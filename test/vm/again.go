@@ -11,28 +11,32 @@ import (
 	"tango/test/vm/job"
 )
 
-// Emulated CPUs err now and then: QEMU's own assertions, guests' kernels that died of
-// code that was patched under them. So what failed in an emulated guest is run in a
-// second boot of it. Both are rows of the table, and the run says so at its end: a test
-// that fails once of two is something to look at, in a guest or in us.
+// An emulated CPU is slow and uneven, and tests that fail on it are run in a second boot,
+// as is everything where QEMU 10 failed one of its own assertions, as it does now and then.
+// Both boots are rows of the table, and the run says so at its end: a test that fails
+// once of two is something to look at, in a guest or in us. A guest that panics, hangs,
+// runs out of time, or whose kernel complains has failed, and no second boot is heard.
 
-// again is the guest that runs what failed once more, and all of it where the guest
-// itself did.
+// again is the guest that runs what failed once more, and all of it where the
+// emulator gave up.
 func (g *guest) again(r result) *guest {
 	second := *g
 	second.Name += "-again"
 	second.dir = filepath.Join(filepath.Dir(g.dir), second.Name)
-	if suspects := r.suspects(); len(suspects) > 0 {
+	if !r.Aborted {
+		suspects := r.suspects()
 		second.tests = slices.DeleteFunc(slices.Clone(g.tests), func(t job.Test) bool { return !slices.Contains(suspects, t.Package) })
 	}
 	return &second
 }
 
-// suspects are the packages whose tests failed; none where the guest itself is to blame.
+// final says that nothing is to be learnt from a second boot.
+func (r result) final() bool {
+	return !r.failed() || len(r.Checks)+len(r.Kernel) > 0 || r.Problem != "" && !r.Aborted
+}
+
+// suspects are the packages whose tests failed.
 func (r result) suspects() []string {
-	if r.Problem != "" || len(r.Checks) > 0 || len(r.Kernel) > 0 {
-		return nil
-	}
 	var packages []string
 	for _, t := range r.Groups {
 		for _, f := range t.Failures {
@@ -43,10 +47,10 @@ func (r result) suspects() []string {
 	return packages
 }
 
-// runTwice runs a guest, and once more where it is emulated and fails.
+// runTwice runs a guest, and once more where that can tell more.
 func (g *guest) runTwice(ctx context.Context, logs string) []result {
 	first := g.run(ctx, logs)
-	if !first.failed() || kvm() || ctx.Err() != nil {
+	if first.final() || kvm() || ctx.Err() != nil {
 		return []result{first}
 	}
 	second := g.again(first).run(ctx, logs)

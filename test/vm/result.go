@@ -27,6 +27,7 @@ type result struct {
 	Checks  []string          // in which the machine is not what its row says
 	Kernel  []string          // complaints in the kernel's log
 	Problem string            // why the guest did not finish
+	Aborted bool              `json:",omitempty"` // the emulator gave up by itself
 	Console string            // its console's last lines, where it has a problem
 	Excused bool              `json:",omitempty"` // it failed, and what failed passed in a second boot
 }
@@ -77,7 +78,7 @@ func readResult(ctx context.Context, g *guest, err error, took time.Duration) re
 	r.demandTests(g.Machine)
 	switch {
 	case err != nil:
-		r.Problem = err.Error()
+		r.Problem, r.Aborted = err.Error(), aborted(err)
 	case !done:
 		r.Problem = "guest ended before its tests did"
 	}

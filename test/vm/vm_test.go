@@ -243,7 +243,7 @@ func TestGuestProgramIsStatic(t *testing.T) {
 	}
 }
 
-// A second boot runs the packages that failed, and all where the guest did.
+// A second boot runs the packages that failed, and all where the emulator gave up.
 func TestAgain(t *testing.T) {
 	g := &guest{dir: "/scratch/6.1", tests: []job.Test{{Package: "a"}, {Package: "b"}, {Package: "c"}}}
 	packages := func(r result) (names []string) {
@@ -256,10 +256,32 @@ func TestAgain(t *testing.T) {
 	if got := packages(result{Groups: failures}); !slices.Equal(got, []string{"a", "c"}) {
 		t.Errorf("of failed tests, it runs %v", got)
 	}
-	if got := packages(result{Groups: failures, Problem: "panic"}); !slices.Equal(got, []string{"a", "b", "c"}) {
-		t.Errorf("of a guest that died, it runs %v", got)
+	if got := packages(result{Groups: failures, Problem: "abort", Aborted: true}); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("where the emulator gave up, it runs %v", got)
 	}
 	if again := g.again(result{}); again.dir != "/scratch/-again" || g.Name != "" {
 		t.Errorf("it boots in %s, and the first is called %q", again.dir, g.Name)
+	}
+}
+
+// A guest that died has failed, whatever a second boot would say.
+func TestFinal(t *testing.T) {
+	failed := map[string]*tally{"mounts": {Fail: 1}}
+	for _, c := range []struct {
+		name string
+		r    result
+		want bool
+	}{
+		{"well", result{}, true},
+		{"tests failed", result{Groups: failed}, false},
+		{"emulator gave up", result{Groups: failed, Problem: "abort", Aborted: true}, false},
+		{"panic", result{Problem: "guest ended before its tests did"}, true},
+		{"hung, with failed tests", result{Groups: failed, Problem: "guest hung"}, true},
+		{"another machine", result{Groups: failed, Checks: []string{"nodes"}}, true},
+		{"kernel complained", result{Groups: failed, Kernel: []string{"BUG: "}}, true},
+	} {
+		if got := c.r.final(); got != c.want {
+			t.Errorf("%s: final is %v", c.name, got)
+		}
 	}
 }
