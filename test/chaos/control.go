@@ -77,7 +77,7 @@ func (c control) collect() (all []strike) {
 		what, _ := os.ReadFile(path)
 		kind, skip, _ := strings.Cut(strings.TrimSpace(string(what)), " ")
 		_, at, _ := strings.Cut(name, "-")
-		if os.Remove(path) == nil && skip == "0" {
+		if os.Remove(path) == nil && kind != "" && (skip == "" || skip == "0") {
 			all = append(all, strike{point: at, kind: kind})
 		}
 	}
