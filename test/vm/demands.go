@@ -40,7 +40,6 @@ var demands = []struct {
 		func(m job.Machine) bool { return m.AppArmor }, "integration",
 		[]string{"TestAppArmor", "TestAppArmorOfAnExec", "TestAppArmorUnknownProfile"},
 	},
-	{func(m job.Machine) bool { return m.Threads > 1 }, "integration", []string{"TestCoreScheduling"}},
 	{func(m job.Machine) bool { return m.SELinux }, "integration", []string{"TestSELinuxLabel", "TestSELinuxDenies"}},
 }
 

@@ -109,7 +109,7 @@ func variants() []machine {
 		}),
 		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
 			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
-			m.Groups, m.Less, m.Run = []string{"mounts", "rootfs", "integration"}, tableOfRoots, slices.Concat(nodeTests, []string{"TestCoreScheduling"})
+			m.Groups, m.Less, m.Run = []string{"mounts", "rootfs", "integration"}, tableOfRoots, nodeTests
 		}),
 		variant("7.2", "emptynode", "a node that has CPUs and no memory", func(m *machine) {
 			m.CPUs, m.Nodes, m.EmptyNodes = 6, 3, 1
