@@ -6,19 +6,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketFile is the file of a socket, which another may have taken the place of since.
+// socketFile is the file of a socket, which another may have taken the place of since:
+// at the same path, and on some filesystems with the same inode number, but born later.
 type socketFile struct {
-	path     string
-	dev, ino uint64
+	path         string
+	major, minor uint32
+	ino          uint64
+	born         unix.StatxTimestamp // zero on filesystems that don't say
 }
 
 // socketAt returns the file at a path, or nil if none is there.
 func socketAt(path string) *socketFile {
-	var st unix.Stat_t
-	if path == "" || unix.Lstat(path, &st) != nil {
+	var st unix.Statx_t
+	if path == "" || unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st) != nil {
 		return nil
 	}
-	return &socketFile{path: path, dev: st.Dev, ino: st.Ino}
+	return &socketFile{path: path, major: st.Dev_major, minor: st.Dev_minor, ino: st.Ino, born: st.Btime}
 }
 
 // remove takes the file away, unless its shim has done so, or somebody else has the path.
