@@ -5,14 +5,13 @@ package main
 type kernel struct {
 	Version string // such as 6.12: a prefix of the package's version
 	Suite   string // where it is at home, for people who read this table
-	Alike   bool   // has the same abilities as the next one, which counts calls and runs more containers
 }
 
 // kernels are what `make matrix` boots, oldest first.
 var kernels = []kernel{
 	{Version: "6.1", Suite: "bookworm"},
 	{Version: "6.12", Suite: "trixie"},
-	{Version: "7.2", Suite: "sid", Alike: true},
+	{Version: "7.2", Suite: "sid"},
 	{Version: "7.3", Suite: "trixie-backports"},
 }
 

@@ -37,16 +37,11 @@ var (
 	}
 	// nodeTests are those of what NUMA nodes are to a container.
 	nodeTests = []string{
-		"TestLifeCycle", "TestLimits",
-		"TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy", "TestCPUsOfANode",
-		"TestMountService", "TestSupervisedMountService",
+		"TestLifeCycle", "TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy",
+		"TestCPUsOfANode", "TestMountService", "TestSupervisedMountService",
 	}
 	coreTests = slices.Concat(cgroupTests, mountTests, nodeTests)
 )
-
-// newestTests are what the newest kernel, of which least is known, runs as well: the
-// runtime specification, field by field.
-var newestTests = slices.Concat(coreTests, []string{"TestSpec"})
 
 // fewTests are what every commit runs: one container's life, cgroups, mounts and user
 // namespaces.
@@ -64,7 +59,7 @@ var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "sh
 var tableOfRoots = []string{"rootfs"}
 
 // leftOut are tests that the machine itself runs, and a guest when all are asked for, by
-// group: what calls the ways of older kernels take is counted on those kernels here.
+// group: the calls of the ways that older kernels have.
 var leftOut = map[string]string{"mountcost": "TestCallsOfOlderWays"}
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
@@ -73,15 +68,9 @@ func machines() []machine {
 	var all []machine
 	for i, k := range kernels {
 		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests, Less: sameOnAll}
-		switch {
-		case i == 0:
-			m.Short = true
-		case i == len(kernels)-1:
-			m.Short, m.Run = true, newestTests
-		case k.Alike:
+		m.Short = i == 0 || i == len(kernels)-1
+		if !m.Short { // between two that run more, and its kernel is the variants', too
 			m.Groups, m.Run = []string{"mounts", "rootfs", "integration"}, fewTests
-		default:
-			m.Groups = []string{"mounts", "rootfs", "integration", "mountcost"}
 		}
 		all = append(all, m)
 	}
@@ -105,7 +94,7 @@ func variants() []machine {
 		// Newer kernels of Debian have no memory controller in version 1.
 		variant("6.1", "cgroup1", "controllers on cgroup v1 only", func(m *machine) {
 			m.Cgroup = 1
-			m.Groups, m.Run = []string{"shim", "integration"}, cgroupTests
+			m.Groups, m.Run = []string{"integration"}, cgroupTests
 		}),
 		variant("6.12", "smt", "four nodes, two threads a core", func(m *machine) {
 			m.CPUs, m.Nodes, m.Threads = 8, 4, 2
@@ -121,7 +110,7 @@ func variants() []machine {
 		}),
 		variant("7.3", "apparmor", "AppArmor confines containers", func(m *machine) {
 			m.AppArmor = true
-			m.Groups, m.Run = []string{"integration"}, slices.Concat(mountTests, []string{"TestAppArmor.*"})
+			m.Groups, m.Run = []string{"integration"}, []string{"TestLifeCycle", "TestExecProcess", "TestBind", "TestUserNSMounts", "TestAppArmor.*"}
 		}),
 		variant("6.12", "selinux", "SELinux labels containers and their files", func(m *machine) {
 			m.SELinux, m.Append = true, "security=selinux selinux=1 audit=0"

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	abilities "tango/mounts/kernel"
 	"tango/test/vm/job"
 )
 
@@ -86,28 +84,6 @@ func TestRows(t *testing.T) {
 	if _, err := (choice{Kernel: "5.4"}).rows(); err == nil {
 		t.Error("an unknown kernel picks rows")
 	}
-}
-
-// A kernel that leaves the counts of calls to the next has the same abilities.
-func TestAlikeKernels(t *testing.T) {
-	for i, k := range kernels {
-		if !k.Alike {
-			continue
-		}
-		for _, f := range abilities.All() {
-			if has := !newer(f.Since, k.Version); has == newer(f.Since, kernels[i+1].Version) {
-				t.Errorf("%s (Linux %s) is between %s and %s", f.Name, f.Since, k.Version, kernels[i+1].Version)
-			}
-		}
-	}
-}
-
-// newer compares versions such as 6.12 and 7.2.
-func newer(a, b string) bool {
-	var x, y [2]int
-	fmt.Sscanf(a, "%d.%d", &x[0], &x[1])
-	fmt.Sscanf(b, "%d.%d", &y[0], &y[1])
-	return slices.Compare(x[:], y[:]) > 0
 }
 
 // sources are the tests of the packages that machines and demands name tests of.
