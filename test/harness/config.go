@@ -83,8 +83,9 @@ level = %q
 %s
 
 %s
+%s
 `, version, n.path("root"), n.path("state"), n.path("tmp"), quoteAll(off), level,
-		n.listeners(version), n.options.Config)
+		n.listeners(version), timeouts(), n.options.Config)
 }
 
 func quoteAll(names []string) string {

@@ -185,7 +185,7 @@ func wantCalls(t *testing.T, h *harness.Harness, name string, spec harness.Spec,
 // layersToCount are the images' numbers of layers.
 func layersToCount() []int {
 	if testing.Short() {
-		return []int{1, 100} // unpacking takes an emulated machine long
+		return []int{1, 30} // unpacking takes an emulated machine long
 	}
 	return []int{1, 50, 100}
 }

@@ -93,8 +93,8 @@ var sources = map[string]string{
 
 func TestNamedTestsExist(t *testing.T) {
 	wantTests(t, "integration", fewTests)
-	for pkg, name := range leftOut {
-		wantTests(t, pkg, []string{name})
+	for pkg, names := range leftOut {
+		wantTests(t, pkg, names)
 	}
 	for _, m := range machines() {
 		wantTests(t, "integration", m.Run)
