@@ -68,34 +68,39 @@ type walls struct {
 // oneBurst starts so many containers, some at a time, and then deletes them. It also
 // returns how long each start took, from the create to the start's answer.
 func (b *bench) oneBurst(ctx context.Context, s sides.Side, size, atOnce int) (w walls, starts []float64, retErr error) {
-	containers := make([]*harness.Container, size)
+	containers, tasks := make([]*harness.Container, size), make([]*harness.Ready, size)
 	defer func() { retErr = errors.Join(retErr, b.forget(context.WithoutCancel(ctx), containers)) }()
 	for i := range containers {
 		var err error
 		if containers[i], err = b.node.New(ctx, b.spec(s)); err != nil {
 			return w, nil, err
 		}
+		if tasks[i], err = containers[i].Ready(ctx); err != nil {
+			return w, nil, err
+		}
 	}
 	starts = make([]float64, size)
 	w.began = program.Now()
 	began := time.Now()
-	err := each(ctx, atOnce, containers, func(ctx context.Context, i int, c *harness.Container) error {
-		t := time.Now()
-		defer func() { starts[i] = program.Milliseconds(time.Since(t)) }()
-		if err := c.CreateTask(ctx); err != nil {
-			return err
-		}
-		return c.Start(ctx)
+	err := each(ctx, atOnce, tasks, func(ctx context.Context, i int, t *harness.Ready) error {
+		create, start, err := begin(ctx, t)
+		starts[i] = create + start
+		return err
 	})
-	if err != nil {
+	w.starts = program.Milliseconds(time.Since(began))
+	if err = errors.Join(err, b.adopt(context.WithoutCancel(ctx), tasks)); err != nil {
 		return w, nil, err
 	}
-	w.starts = program.Milliseconds(time.Since(began))
 	began = time.Now()
 	err = each(ctx, atOnce, containers, func(ctx context.Context, _ int, c *harness.Container) error { return endTask(ctx, b.node, c) })
 	w.ends = program.Milliseconds(time.Since(began))
 	w.ended = program.Now()
 	return w, starts, err
+}
+
+// adopt has containers know the tasks that a burst has started.
+func (b *bench) adopt(ctx context.Context, tasks []*harness.Ready) error {
+	return each(ctx, b.concurrency, tasks, func(ctx context.Context, _ int, t *harness.Ready) error { return t.Adopt(ctx) })
 }
 
 // forget takes away what is left of containers: with their tasks, if a burst failed.
@@ -108,13 +113,12 @@ func (b *bench) forget(ctx context.Context, containers []*harness.Container) err
 	})
 }
 
-// each does something with all containers, some of them at once, and returns the
-// first error.
-func each(ctx context.Context, atOnce int, containers []*harness.Container, do func(context.Context, int, *harness.Container) error) error {
+// each does something with all, some of them at once, and returns the first error.
+func each[T any](ctx context.Context, atOnce int, all []T, do func(context.Context, int, T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
-	for i, c := range containers {
-		group.Go(func() error { return do(ctx, i, c) })
+	for i, one := range all {
+		group.Go(func() error { return do(ctx, i, one) })
 	}
 	return group.Wait()
 }

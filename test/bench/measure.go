@@ -39,7 +39,7 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 		return nil, err
 	}
 	b.progress.Say("starting a private containerd in a private mount namespace")
-	if b.node, err = harness.Start(ctx, harness.Options{Volatile: true, LogLevel: "warn"}); err != nil {
+	if b.node, err = harness.Start(ctx, harness.Options{LikeNode: true, LogLevel: "warn"}); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -30,7 +30,7 @@ func (b *bench) daemonRestarts(ctx context.Context) (retErr error) {
 	for _, s := range sides.Two {
 		b.progress.Say("starting %d containers of %s on a containerd of their own", b.pods, s)
 		var err error
-		if nodes[s], err = harness.Start(ctx, harness.Options{Volatile: true, LogLevel: "warn", Runtime: s.Runtime()}); err != nil {
+		if nodes[s], err = harness.Start(ctx, harness.Options{LikeNode: true, LogLevel: "warn", Runtime: s.Runtime()}); err != nil {
 			return err
 		}
 		if err := populate(ctx, nodes[s], b.pods, b.concurrency); err != nil {

@@ -51,30 +51,39 @@ type life struct {
 }
 
 // live runs a container from its record to nothing. The record and the snapshot
-// are containerd's work alone and are not in the times.
+// are containerd's work alone and are not in the times, nor is what a client asks before
+// it creates a task.
 func (b *bench) live(ctx context.Context, spec harness.Spec) (l life, retErr error) {
 	c, err := b.node.New(ctx, spec)
 	if err != nil {
 		return l, err
 	}
 	defer func() { retErr = errors.Join(retErr, c.Delete(context.WithoutCancel(ctx))) }()
-	began := time.Now()
-	if err := c.CreateTask(ctx); err != nil {
+	task, err := c.Ready(ctx)
+	if err != nil {
 		return l, err
+	}
+	if l.create, l.start, err = begin(ctx, task); err != nil {
+		return l, errors.Join(err, task.Adopt(context.WithoutCancel(ctx)))
+	}
+	if err := task.Adopt(ctx); err != nil {
+		return l, err
+	}
+	began := time.Now()
+	err = endTask(ctx, b.node, c)
+	l.end = program.Milliseconds(time.Since(began))
+	return l, err
+}
+
+// begin creates and starts a task, and returns how long each took, in milliseconds.
+func begin(ctx context.Context, task *harness.Ready) (create, start float64, err error) {
+	began := time.Now()
+	if err := task.Create(ctx); err != nil {
+		return 0, 0, err
 	}
 	created := time.Now()
-	if err := c.Start(ctx); err != nil {
-		return l, err
-	}
-	started := time.Now()
-	if err := endTask(ctx, b.node, c); err != nil {
-		return l, err
-	}
-	return life{
-		create: program.Milliseconds(created.Sub(began)),
-		start:  program.Milliseconds(started.Sub(created)),
-		end:    program.Milliseconds(time.Since(started)),
-	}, nil
+	err = task.Start(ctx)
+	return program.Milliseconds(created.Sub(began)), program.Milliseconds(time.Since(created)), err
 }
 
 // endTask kills a container's process, waits for its exit and deletes the task.

@@ -46,7 +46,7 @@ func run(ctx context.Context, s settings) (retErr error) {
 		return err
 	}
 	step("starting a private containerd")
-	n, err := harness.Start(ctx, harness.Options{Volatile: true})
+	n, err := harness.Start(ctx, harness.Options{LikeNode: true})
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (n *Node) leakedMounts(context.Context) ([]string, error) {
 			continue
 		}
 		for _, m := range entries {
-			if strings.Contains(m.line, n.dir+"/") && !isVolatile(m.line) {
+			if strings.Contains(m.line, n.dir+"/") && !n.isOwn(m) {
 				found = append(found, fmt.Sprintf("mount in %s of process %s: %s", namespace, filepath.Base(dir), m.line))
 			}
 		}

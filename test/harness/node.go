@@ -37,7 +37,7 @@ type Options struct {
 	LogLevel string   // of containerd and the shims; default: TANGO_TEST_LOG, else "info"
 	Runtime  string   // default runtime of containers: Tango (default) or Stock
 	Fresh    bool     // no other test has used the node, or will: see ReuseVariable
-	Volatile bool     // what is below /run elsewhere is on a tmpfs, as there: for measurements
+	LikeNode bool     // filesystems are such as nodes have, whatever this machine has: for measurements
 
 	// Bin is the directory with the shim, and below it tools/ with containerd and the
 	// stock runtime; default: see binEnv.
@@ -178,8 +178,8 @@ func (n *Node) furnish() error {
 			return err
 		}
 	}
-	if n.options.Volatile {
-		if err := n.mountVolatile(); err != nil {
+	if n.options.LikeNode {
+		if err := n.likeNode(); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 		return nil, err
 	}
 	say("starting a private containerd")
-	node, err := harness.Start(ctx, harness.Options{Volatile: true, LogLevel: "warn"})
+	node, err := harness.Start(ctx, harness.Options{LikeNode: true, LogLevel: "warn"})
 	if err != nil {
 		return nil, err
 	}
