@@ -141,6 +141,17 @@ func (p Plan) Layers() int {
 	return n
 }
 
+// Upper is the directory that the plan's overlay writes to, the first one's of several;
+// empty if there is none.
+func (p Plan) Upper() string {
+	for _, s := range p.steps {
+		if o, ok := s.body.(overlay); ok && o.upper != "" {
+			return o.upper
+		}
+	}
+	return ""
+}
+
 // Mapped tells whether any mount of the plan is id-mapped.
 func (p Plan) Mapped() bool {
 	return slices.ContainsFunc(p.steps, func(s step) bool { return !s.mapping.empty() })

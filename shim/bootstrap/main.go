@@ -44,7 +44,7 @@ func (inv *invocation) run() error {
 	case inv.version:
 		return printVersion(os.Stdout, filepath.Base(inv.binary))
 	case inv.action == host.Action:
-		return host.Main(inv.rest, answer)
+		return host.Main(inv.rest, answer, container.PrimeCgroups)
 	case inv.action == host.WarmAction:
 		return serveWarm(inv.rest)
 	case inv.action == "" && !inv.info:

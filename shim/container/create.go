@@ -163,6 +163,7 @@ func (c *creation) prepareRootfs(ctx context.Context) error {
 		return err
 	}
 	c.rec.Count("layers", int64(plan.Layers()))
+	c.rt.noteSnapshots(plan)
 	if c.arm.Stock() {
 		c.settleWay(wayStock)
 		return nil

@@ -3,6 +3,7 @@ package container
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/cgroups"
@@ -41,9 +42,20 @@ func primeCgroupLock() (stop func()) {
 	return func() { close(done) }
 }
 
+// priming tells that [PrimeCgroups] is at work: who comes meanwhile has what he wants.
+var priming atomic.Bool
+
 // PrimeCgroups does so once, for a create or exec that is still to come, and does not
 // wait.
-func PrimeCgroups() { go rejoinOwnCgroup() }
+func PrimeCgroups() {
+	if !priming.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer priming.Store(false)
+		rejoinOwnCgroup()
+	}()
+}
 
 // rejoinOwnCgroup changes nothing. That it fails doesn't matter: the lock has been
 // taken by then, or it is no faster than it was.

@@ -15,6 +15,7 @@ import (
 	"tango/mounts/service"
 	"tango/mounts/worker"
 	"tango/rootfs"
+	"tango/shim/host"
 	"tango/shim/telemetry"
 )
 
@@ -50,6 +51,8 @@ type Runtime struct {
 	workersOnce sync.Once
 	workers     *worker.Workers // written once, by workersOnce, as the next
 	workersErr  error
+
+	snapshotsOnce sync.Once
 
 	closeOnce sync.Once
 	closeErr  error // written once, by closeOnce
@@ -112,6 +115,16 @@ func (r *Runtime) preparer(way string) (*rootfs.Preparer, error) {
 	}
 	r.rootfs = rootfs.New(rootfs.Config{Features: features, Way: w, InPlace: true})
 	return r.rootfs, nil
+}
+
+// noteSnapshots has the host service watch where the snapshotter makes directories like
+// this container's.
+func (r *Runtime) noteSnapshots(plan rootfs.Plan) {
+	r.snapshotsOnce.Do(func() {
+		if upper := plan.Upper(); upper != "" {
+			host.NoteSnapshots(r.shared.RunDir, filepath.Dir(filepath.Dir(upper)))
+		}
+	})
 }
 
 // lean returns the template for containers' mount namespaces, or nil where it

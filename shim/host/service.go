@@ -37,11 +37,14 @@ type service struct {
 }
 
 // Main is the service. It returns when it is no longer needed, at once if another
-// one runs. handle answers what is relayed.
-func Main(args []string, handle Handler) error { return serve(args, handle, idle) }
+// one runs. handle answers what is relayed; coming is called when a container may be
+// about to come, and must not block.
+func Main(args []string, handle Handler, coming func()) error {
+	return serve(args, handle, coming, idle)
+}
 
 // serve is Main, until there has been no shim for so long.
-func serve(args []string, handle Handler, idle time.Duration) error {
+func serve(args []string, handle Handler, coming func(), idle time.Duration) error {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, unix.SIGTERM, unix.SIGINT)
 	c, err := ParseConfig(args)
@@ -73,6 +76,8 @@ func serve(args []string, handle Handler, idle time.Duration) error {
 		s.server.run(ctx)
 	}()
 	workersEnded := runWorkers(ctx, c.RunDir)
+	go c.announce(ctx, coming)
+	defer os.Remove(snapshotsLink(c.RunDir))
 	go s.enlargePages()
 	s.wait(told)
 	cancel()

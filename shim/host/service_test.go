@@ -64,13 +64,26 @@ const idleEnv = "TANGO_TEST_IDLE"
 // mainFor is a service for a time.
 func mainFor(idle string) error {
 	if idle == "" {
-		return Main(os.Args[2:], echo)
+		return Main(os.Args[2:], echo, count)
 	}
 	d, err := time.ParseDuration(idle)
 	if err != nil {
 		return err
 	}
-	return serve(os.Args[2:], echo, d)
+	return serve(os.Args[2:], echo, count, d)
+}
+
+// heard is the file of a service of these tests with a byte for each time that it was
+// told that a container may come.
+const heard = "heard"
+
+func count() {
+	f, err := os.OpenFile(filepath.Join(os.Args[2], heard), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	_, _ = f.Write([]byte{1})
+	_ = f.Close()
 }
 
 // echo answers with what it was asked; "become" makes a warm shim of it.
@@ -119,6 +132,12 @@ func run(t *testing.T) (Config, int) {
 	t.Helper()
 	dir := t.TempDir()
 	c := Config{RunDir: dir, Executables: pidref.Dir(filepath.Join(dir, "exe", "key")), Relay: "test.relay", Bundles: dir}
+	return c, runAs(t, c)
+}
+
+// runAs starts a service that is found so.
+func runAs(t *testing.T, c Config) (pid int) {
+	t.Helper()
 	start(t, c)
 	eventually(t, "a service listens", func() bool {
 		conn, err := dial(c)
@@ -127,12 +146,12 @@ func run(t *testing.T) (Config, int) {
 		}
 		return err == nil
 	})
-	pid := c.Executables.Holders()[0]
+	pid = c.Executables.Holders()[0]
 	t.Cleanup(func() {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		ended(t, pid)
 	})
-	return c, pid
+	return pid
 }
 
 func start(t *testing.T, c Config) {
@@ -402,7 +421,7 @@ func TestOnlyShimsAreUsers(t *testing.T) {
 }
 
 func TestServiceRefusesOtherArguments(t *testing.T) {
-	if err := Main([]string{"one"}, nil); err == nil {
+	if err := Main([]string{"one"}, nil, nil); err == nil {
 		t.Error("no error")
 	}
 }
