@@ -117,7 +117,11 @@ func (b *bench) compare(ctx context.Context, among []sides.Side, title, unit str
 	for i := range total {
 		for _, s := range sides.Order(among, i) {
 			r.wait(ctx)
-			values, err := b.inTurn(ctx, s, do)
+			var values []float64
+			err := b.node.InTurn(s.Runtime(), func() (err error) {
+				values, err = do(ctx, s)
+				return err
+			})
 			if err = errors.Join(err, ctx.Err()); err != nil {
 				return nil, fmt.Errorf("%s: %w", s, err)
 			}
@@ -138,18 +142,4 @@ func (b *bench) compare(ctx context.Context, among []sides.Side, title, unit str
 		b.progress.step(title, i+1, total, sofar, unit)
 	}
 	return columns, nil
-}
-
-// inTurn measures one sample. On a node of the other sides' there is no service of
-// tango's.
-func (b *bench) inTurn(ctx context.Context, s sides.Side, do measured) ([]float64, error) {
-	if s == sides.Tango {
-		return do(ctx, s)
-	}
-	resume, err := b.node.HoldServices()
-	if err != nil {
-		return nil, err
-	}
-	values, err := do(ctx, s)
-	return values, errors.Join(err, resume())
 }

@@ -79,7 +79,11 @@ func both(ctx context.Context, n *harness.Node, s settings) (results [2]result, 
 	}
 	fmt.Printf("  %s, unpacked in %.1f s\n", image.Name(), time.Since(began).Seconds())
 	for i, runtime := range []string{harness.Tango, harness.Stock} {
-		if results[i], err = burst(ctx, n, s, image, runtime); err != nil {
+		err := n.InTurn(runtime, func() (err error) {
+			results[i], err = burst(ctx, n, s, image, runtime)
+			return err
+		})
+		if err != nil {
 			return results, fmt.Errorf("%s: %w", runtime, err)
 		}
 	}

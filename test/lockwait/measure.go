@@ -41,7 +41,11 @@ func measure(ctx context.Context, s settings) (_ *report, retErr error) {
 	}
 	for i := range s.rounds {
 		for _, side := range sides.Order(sides.Two, i) {
-			m, err := b.record(ctx, side, symbols)
+			var m *burst
+			err := b.node.InTurn(side.Runtime(), func() (err error) {
+				m, err = b.record(ctx, side, symbols)
+				return err
+			})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", side, err)
 			}
