@@ -193,6 +193,7 @@ func TestOfServices(t *testing.T) {
 // is mounted for it where others see it.
 func TestTracefs(t *testing.T) {
 	withoutTracefs(t, func() {
+		before := ownMounts(t)
 		s, err := startTracing()
 		if err != nil {
 			t.Error(err)
@@ -205,10 +206,21 @@ func TestTracefs(t *testing.T) {
 		if _, err := os.Stat(s.dir + "/events/syscalls/sys_enter_mount"); err != nil {
 			t.Error(err)
 		}
-		if mounts, err := os.ReadFile("/proc/thread-self/mountinfo"); err != nil || strings.Contains(string(mounts), "/sys/kernel/tracing ") {
-			t.Errorf("it is mounted: %v", err)
+		if after := ownMounts(t); after != before {
+			t.Errorf("mounts are\n%s, were\n%s", after, before)
 		}
 	})
+}
+
+// ownMounts are those of the calling thread's namespace, which may have a tracefs that
+// is hidden.
+func ownMounts(t *testing.T) string {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		t.Error(err)
+	}
+	return string(mounts)
 }
 
 // withoutTracefs calls f where the usual places of tracefs are hidden, on a thread
