@@ -70,14 +70,8 @@ type walls struct {
 func (b *bench) oneBurst(ctx context.Context, s sides.Side, size, atOnce int) (w walls, starts []float64, retErr error) {
 	containers, tasks := make([]*harness.Container, size), make([]*harness.Ready, size)
 	defer func() { retErr = errors.Join(retErr, b.forget(context.WithoutCancel(ctx), containers)) }()
-	for i := range containers {
-		var err error
-		if containers[i], err = b.node.New(ctx, b.spec(s)); err != nil {
-			return w, nil, err
-		}
-		if tasks[i], err = containers[i].Ready(ctx); err != nil {
-			return w, nil, err
-		}
+	if err := b.prepare(ctx, s, containers, tasks); err != nil {
+		return w, nil, err
 	}
 	starts = make([]float64, size)
 	w.began = program.Now()
@@ -96,6 +90,19 @@ func (b *bench) oneBurst(ctx context.Context, s sides.Side, size, atOnce int) (w
 	w.ends = program.Milliseconds(time.Since(began))
 	w.ended = program.Now()
 	return w, starts, err
+}
+
+// prepare makes the containers of a burst, and has their tasks ready.
+func (b *bench) prepare(ctx context.Context, s sides.Side, containers []*harness.Container, tasks []*harness.Ready) (err error) {
+	for i := range containers {
+		if containers[i], err = b.node.New(ctx, b.spec(s)); err != nil {
+			return err
+		}
+		if tasks[i], err = containers[i].Ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // adopt has containers know the tasks that a burst has started.
