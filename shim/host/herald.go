@@ -28,6 +28,7 @@ func (c Config) announce(ctx context.Context, coming func()) {
 		return
 	}
 	h := &herald{Config: c, inotify: os.NewFile(uintptr(fd), "inotify")}
+	defer h.inotify.Close()
 	h.watch(c.Bundles)
 	stop := context.AfterFunc(ctx, func() { _ = h.inotify.Close() })
 	defer stop()
