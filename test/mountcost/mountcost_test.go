@@ -185,9 +185,18 @@ func wantCalls(t *testing.T, h *harness.Harness, name string, spec harness.Spec,
 // layersToCount are the images' numbers of layers.
 func layersToCount() []int {
 	if testing.Short() {
-		return []int{1, 30} // unpacking takes an emulated machine long
+		return []int{1, manyLayers()}
 	}
-	return []int{1, 50, 100}
+	return []int{1, manyLayers(), 100}
+}
+
+// manyLayers is how many an image has that is said to have many: unpacking takes an
+// emulated machine long, so there it is the same for all tests, and smaller.
+func manyLayers() int {
+	if testing.Short() {
+		return 30
+	}
+	return 50
 }
 
 // countRun counts the calls of a container whose shim was started beforehand, as it is
@@ -337,7 +346,7 @@ func run(h *harness.Harness, s harness.Spec) {
 // containerd issue 11917 asks for just this.
 func TestHostMountTableDoesNotChange(t *testing.T) {
 	h := harness.New(t, harness.Options{})
-	image := h.Image(50)
+	image := h.Image(manyLayers())
 	specs := []harness.Spec{
 		{Image: image},
 		{Image: image, UserNS: harness.NthUserNS(1)},
@@ -477,7 +486,7 @@ func bundleRootfs(t *testing.T, h *harness.Harness, c *harness.Container) string
 // shim leaves is counted in test/integration, TestKilledWhileRootIsMade.
 func TestKilledShimLeavesImageDataAlone(t *testing.T) {
 	h := harness.New(t, harness.Options{})
-	image := h.Image(50)
+	image := h.Image(manyLayers())
 	h.Delete(stopped(h, h.Run(harness.Spec{Image: image, UserNS: harness.NthUserNS(5)})))
 	before := countLayerFiles(t, h)
 	table := openTable(t)

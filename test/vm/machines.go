@@ -31,16 +31,15 @@ var (
 		"TestMemoryNodes", "TestCPUsOfANode",
 	}
 	// mountTests are those of mounts, and of who makes them.
-	mountTests = []string{
-		"TestLifeCycle", "TestExecProcess", "TestPod", "TestUserNS",
-		"TestBind", "TestPropagationOut", "TestUserNSMounts", "TestMountService", "TestSupervisedMountService",
-	}
+	mountTests = []string{"TestBind", "TestPropagationOut", "TestUserNSMounts", "TestMountService"}
 	// nodeTests are those of what NUMA nodes are to a container.
 	nodeTests = []string{
 		"TestLifeCycle", "TestMemoryNodes", "TestMemoryNodeThatIsNot", "TestMemoryNodeHasTheMountWork", "TestMemoryPolicy",
 		"TestCPUsOfANode", "TestMountService", "TestSupervisedMountService",
 	}
-	coreTests = slices.Concat(cgroupTests, mountTests, nodeTests)
+	// kernelTests are those of what differs between kernels. What nodes are to a container is
+	// seen on machines that have more of them.
+	kernelTests = slices.Concat(cgroupTests, mountTests, []string{"TestMemoryPolicy"})
 )
 
 // fewTests are what every commit runs: one container's life, cgroups, mounts and user
@@ -59,16 +58,17 @@ var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "sh
 var tableOfRoots = []string{"rootfs"}
 
 // leftOut are tests that the machine itself runs, and a guest when all are asked for, by
-// group: the calls of the ways that older kernels have, and what unpacks an image of 100
-// layers, which takes an emulated containerd a minute and a half.
-var leftOut = map[string][]string{"mountcost": {"TestCallsOfOlderWays", "TestManyLayers"}}
+// group: the calls of the ways that older kernels have, what unpacks an image of 100
+// layers, which takes an emulated containerd a minute and a half, and what is about a
+// process outside of containers.
+var leftOut = map[string][]string{"mountcost": {"TestCallsOfOlderWays", "TestManyLayers", "TestProcessOfTheHostInTheRootfs"}}
 
 // machines returns all rows: every kernel on a machine of two nodes, and then
 // one guest for each kind of machine that differs in more than its kernel.
 func machines() []machine {
 	var all []machine
 	for i, k := range kernels {
-		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: coreTests, Less: sameOnAll}
+		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: kernelTests, Less: sameOnAll}
 		m.Short = i == 0 || i == len(kernels)-1
 		if !m.Short { // between two that run more, and its kernel is the variants', too
 			m.Groups, m.Run = []string{"mounts", "rootfs", "integration"}, fewTests
@@ -86,7 +86,7 @@ func plain(version string) job.Machine {
 // variants are the other kinds of machine. Each runs the groups that notice.
 func variants() []machine {
 	variant := func(version, name, why string, change func(*machine)) machine {
-		m := machine{Machine: plain(version), Why: why, Run: coreTests, Less: sameOnAll}
+		m := machine{Machine: plain(version), Why: why, Run: kernelTests, Less: sameOnAll}
 		m.Name = version + "-" + name
 		change(&m)
 		return m
