@@ -160,7 +160,10 @@ func (d *daemon) place(pid int) error {
 // thread that made it and is inherited from it.
 func (d *daemon) execute(cmd *exec.Cmd, socket string) error {
 	if d.caller.warm != nil {
-		return d.caller.warm.Execute(cmd, socket)
+		if err := d.caller.warm.Execute(cmd, socket); err != nil {
+			return fmt.Errorf("%w: %w", errDeclined, err) // who asks may still be able to
+		}
+		return nil
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

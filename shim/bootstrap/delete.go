@@ -12,6 +12,7 @@ import (
 
 	"tango/mounts/fault"
 	"tango/shim/container"
+	"tango/shim/host"
 )
 
 // remove cleans up after a shim that is gone and tells how its container ended.
@@ -20,6 +21,9 @@ func remove(ctx context.Context, inv *invocation, c caller) error {
 	bundle := c.dir
 	if inv.bundle != "" {
 		bundle = inv.bundle
+	}
+	if c.warm == nil { // no service has answered
+		host.SweepCgroups()
 	}
 	removeDeadSockets(ctx, inv.addresses(ctx, c.dir))
 	lost, err := cleanUp(ctx, inv, bundle)

@@ -99,7 +99,7 @@ func besiege(t *testing.T) besieged {
 	log.L.Logger.SetOutput(b.said)
 	t.Cleanup(func() { log.L.Logger.SetOutput(before) })
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := newServer(ctx, c, echo)
+	s, err := newServer(ctx, c, cgroup{}, echo)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,8 @@ const (
 type Pool struct {
 	Config Config // of the service
 
-	init *os.File // what containers start from, for shims to inherit, or nil
+	init   *os.File // what containers start from, for shims to inherit, or nil
+	cgroup cgroup   // says where shims begin
 
 	mu     sync.Mutex // guards the following
 	ready  []*Warm
@@ -53,8 +54,8 @@ type Pool struct {
 
 // newPool returns a pool that is empty until somebody has asked: who runs with a run
 // directory that the relay doesn't know never will.
-func newPool(ctx context.Context, c Config) *Pool {
-	p := &Pool{Config: c, want: 1, reaper: newReaper(ctx)}
+func newPool(ctx context.Context, c Config, own cgroup) *Pool {
+	p := &Pool{Config: c, cgroup: own, want: 1, reaper: newReaper(ctx)}
 	var err error
 	if p.init, err = initexe.Open(); err != nil {
 		p.warn(err)
@@ -151,6 +152,7 @@ func (p *Pool) start() (*Warm, error) {
 		ExtraFiles:  p.Inherited(its),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
+	bornIn(cmd, p.cgroup.shims)
 	if err := p.reaper.start(cmd); err != nil {
 		_ = ours.Close()
 		return nil, err
@@ -177,6 +179,7 @@ func (p *Pool) enlargePages() error {
 
 // Execute starts a shim that nobody needs to wait for, to serve the socket at a path.
 func (p *Pool) Execute(cmd *exec.Cmd, socket string) error {
+	bornIn(cmd, p.cgroup.shims)
 	if err := p.reaper.start(cmd); err != nil {
 		return err
 	}

@@ -32,19 +32,20 @@ type server struct {
 	listener *net.UnixListener
 	path     string
 	warm     *Pool
+	cgroup   cgroup
 	handle   Handler
 	asked    atomic.Uint64 // requests that came
 }
 
 // newServer listens where the relay looks.
-func newServer(ctx context.Context, c Config, handle Handler) (*server, error) {
+func newServer(ctx context.Context, c Config, own cgroup, handle Handler) (*server, error) {
 	path := relay.Path(c.RunDir, c.Relay)
 	_ = os.Remove(path) // of one that was killed
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
 	}
-	return &server{listener: l, path: path, warm: newPool(ctx, c), handle: handle}, nil
+	return &server{listener: l, path: path, warm: newPool(ctx, c, own), cgroup: own, handle: handle}, nil
 }
 
 // listen goes by way of the directory's descriptor: a path may be too long for a
@@ -105,7 +106,7 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	reply := relay.Reply{Status: relay.Declined}
 	// The answer takes as long as it takes; who asked gives up by himself.
 	_ = conn.SetDeadline(time.Time{})
-	if surroundedAlike(int(r.Peer.Pid)) {
+	if surroundedAlike(int(r.Peer.Pid), s.cgroup) {
 		reply = s.handle(ctx, r, s.warm)
 	} else {
 		s.warm.warn(errors.New("who asks has other cgroups, limits or namespaces than this service has from containerd, and starts its shim by itself"))

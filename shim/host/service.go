@@ -57,6 +57,8 @@ func serve(args []string, handle Handler, coming func(), idle time.Duration) err
 	}
 	defer lock.Close()
 	defer os.Remove(lock.Name())
+	own := c.findCgroup()
+	defer own.leave()
 	if err := fault.Point("service.begin"); err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func serve(args []string, handle Handler, coming func(), idle time.Duration) err
 	defer s.release()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if s.server, err = newServer(ctx, c, handle); err != nil {
+	if s.server, err = newServer(ctx, c, own, handle); err != nil {
 		return err
 	}
 	served := make(chan struct{})

@@ -94,6 +94,8 @@ func echo(_ context.Context, r *relay.Request, warm *Pool) relay.Reply {
 		select {}
 	case "become":
 		return become(r, warm)
+	case "cgroup":
+		return tellCgroup(warm)
 	}
 	return relay.Reply{Status: 7, Stdout: in, Stderr: []byte(r.Dir)}
 }
@@ -150,6 +152,7 @@ func runAs(t *testing.T, c Config) (pid int) {
 	t.Cleanup(func() {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		ended(t, pid)
+		SweepCgroups()
 	})
 	return pid
 }
@@ -284,7 +287,7 @@ func TestServiceMakesShimsBeforehand(t *testing.T) {
 // TestStoppedWarmShim stands still when it is told its role: it must not take it later,
 // beside the shim that was started in its place.
 func TestStoppedWarmShim(t *testing.T) {
-	p := newPool(t.Context(), Config{RunDir: t.TempDir()})
+	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
 	defer p.close()
 	w, err := p.start()
 	if err != nil {
@@ -309,7 +312,7 @@ func TestStoppedWarmShim(t *testing.T) {
 
 // TestSocketOfAShimThatHasEnded is taken away, whether or not it was reached before.
 func TestSocketOfAShimThatHasEnded(t *testing.T) {
-	p := newPool(t.Context(), Config{RunDir: t.TempDir()})
+	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
 	defer p.close()
 	path := filepath.Join(t.TempDir(), "socket")
 	socket, err := os.Create(path)

@@ -33,6 +33,17 @@ func Start(c Config, exe *os.File, env []string) error {
 		return err
 	}
 	_ = lock.Close() // the service takes it; of two, the second ends
+	if own, err := c.makeCgroup(); err == nil {
+		defer own.Close()
+		if c.execute(exe, env, own) == nil {
+			return nil
+		}
+	}
+	return c.execute(exe, env, nil)
+}
+
+// execute starts the process, in a cgroup of its own if there is one.
+func (c Config) execute(exe *os.File, env []string, own *os.File) error {
 	cmd := &exec.Cmd{
 		Path: PathOf(exe),
 		Args: append([]string{"containerd-shim-tango-v2", Action}, c.args()...),
@@ -42,6 +53,7 @@ func Start(c Config, exe *os.File, env []string) error {
 		// see sched_setattr(2) about autogroups.
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
+	bornIn(cmd, own)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start the host service: %w", err)
 	}

@@ -22,14 +22,15 @@ type surroundings struct {
 // limits are resource limits by their numbers (getrlimit(2)), of which RTTIME is the last.
 type limits [unix.RLIMIT_RTTIME + 1]unix.Rlimit
 
-// surroundedAlike tells whether a process has the same as this one, at present: both
-// may have been moved.
-func surroundedAlike(pid int) bool {
+// surroundedAlike tells whether a process has the same as those that this one starts,
+// at present: both may have been moved.
+func surroundedAlike(pid int, own cgroup) bool {
 	theirs, err := surroundingsOf(pid)
 	if err != nil {
 		return false
 	}
 	ours, err := surroundingsOf(os.Getpid())
+	ours.cgroups = own.ofShims(ours.cgroups)
 	return err == nil && theirs == ours
 }
 

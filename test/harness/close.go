@@ -96,23 +96,23 @@ func (n *Node) destroy() error {
 	return os.RemoveAll(n.dir)
 }
 
-// politely is how long shims in somebody else's containerd may take to end by
-// themselves: killed, they would leave their sockets there.
+// politely is how long host services, and shims in somebody else's containerd, may take to
+// end by themselves: killed, they would leave cgroups, and sockets.
 const politely = time.Second
 
 // killAll kills the node's processes and waits until they are gone.
 func (n *Node) killAll() error {
 	began := time.Now()
 	for {
-		sig := syscall.SIGKILL
-		if n.lent != nil && time.Since(began) < politely {
-			sig = syscall.SIGTERM
-		}
 		left, err := n.Processes()
 		if err != nil || len(left) == 0 {
 			return err
 		}
 		for _, p := range left {
+			sig := syscall.SIGKILL
+			if (n.lent != nil || IsService(p)) && time.Since(began) < politely {
+				sig = syscall.SIGTERM
+			}
 			if err := syscall.Kill(p.PID, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("cannot kill process %d (%s): %w", p.PID, p.Command, err)
 			}
