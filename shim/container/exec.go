@@ -67,7 +67,9 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	c.rt.children.begin()
 	defer c.rt.children.end()
 	defer primeCgroupLock()()
+	p.startBegins()
 	if err := c.startObserved(ctx, p); err != nil {
+		p.startFailed()
 		c.execEnded()
 		return err
 	}
@@ -85,9 +87,8 @@ func (c *Container) startObserved(ctx context.Context, p *Process) (err error) {
 	return p.startExec(ctx, rec)
 }
 
-// startExec runs the process. Once it has streams it is tried only once: after an
-// error it counts as stopped, and only deleting it is left.
-func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) (retErr error) {
+// startExec runs the process. After an error startFailed has to tidy up.
+func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) error {
 	opened := rec.Phase("streams")
 	if err := fault.Point("exec.streams"); err != nil {
 		return err
@@ -101,14 +102,8 @@ func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) (retEr
 		return fmt.Errorf("failed to create init process I/O: %w", err)
 	}
 	p.adoptIO(io)
-	defer func() {
-		if retErr != nil {
-			p.closeIO()
-			p.abandon()
-		}
-	}()
-	if retErr = fault.Point("exec.launch"); retErr != nil {
-		return retErr
+	if err := fault.Point("exec.launch"); err != nil {
+		return err
 	}
 	launched := rec.Phase("init")
 	lp, err := p.launch()
@@ -137,12 +132,16 @@ func (p *Process) run(ctx context.Context, lp *libcontainer.Process) error {
 		return err
 	}
 	p.mu.Lock()
-	p.lc, p.pid, p.spec = lp, pid, nil
+	p.lc, p.pid = lp, pid
 	p.mu.Unlock()
 	if err := fault.Point("exec.watch"); err != nil {
 		return err
 	}
-	return p.watch(lp.Wait)
+	if err := p.watch(lp.Wait); err != nil {
+		return err
+	}
+	p.spec = nil
+	return nil
 }
 
 // launch starts the process through a libcontainer object of its own: the

@@ -144,8 +144,8 @@ func TestDeleteExecThatNeverRan(t *testing.T) {
 	addExec(t, c, "x") // its id is free again
 }
 
-// An exec whose start has failed can be neither waited for in vain nor started
-// again, and doesn't keep the container from ending.
+// An exec whose start has failed is as it was before, but nobody waits for it. It doesn't
+// keep the container from ending.
 func TestExecThatFailsToStart(t *testing.T) {
 	c, j := runningContainer(t)
 	p := addExec(t, c, "x")
@@ -154,14 +154,38 @@ func TestExecThatFailsToStart(t *testing.T) {
 	if _, err := p.Wait(t.Context()); err != nil {
 		t.Error(err)
 	}
-	expectError(t, c.StartExec(t.Context(), "x", never), "cannot start a stopped process", nil)
-	expectError(t, p.Resize(1, 1), "cannot resize a stopped container", nil)
+	if err := errors.Join(p.Resize(80, 25), p.CloseStdin()); err != nil {
+		t.Error(err)
+	}
+	expectError(t, c.Kill("x", 9, false), "process not created", errdefs.IsFailedPrecondition)
+	if p.State() != Created || p.Pid() != 0 || p.streams() != nil {
+		t.Errorf("state %d, pid %d, streams %v", p.State(), p.Pid(), p.streams())
+	}
 	c.init.exited(Exit{Status: 1, At: time.Now()})
 	if ids := j.ids(); len(ids) != 1 || ids[0] != "" {
 		t.Errorf("exits %q, want the first process's alone", ids)
 	}
 	if _, err := c.Delete(t.Context(), "x"); err != nil {
 		t.Error(err)
+	}
+}
+
+// An exec can be started again after its start has failed, and is then waited for again.
+func TestExecIsStartedAgain(t *testing.T) {
+	c, _ := runningContainer(t)
+	p := addExec(t, c, "x")
+	for range 3 {
+		expectError(t, c.StartExec(t.Context(), "x", never), "OCI runtime exec failed", nil)
+		<-p.ended()
+	}
+	p.startBegins()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("not waited for: %v", err)
+	}
+	if len(c.rt.children.owned) != 0 || c.running != 0 {
+		t.Errorf("left: children %v, %d execs that run", c.rt.children.owned, c.running)
 	}
 }
 
@@ -281,7 +305,7 @@ func TestDeleteTakesItsExecsAlong(t *testing.T) {
 	c, _ := runningContainer(t)
 	idle, stopped := addExec(t, c, "idle"), addExec(t, c, "stopped")
 	giveIO(t, stopped, stdio.Spec{})
-	stopped.abandon()
+	stopped.finish(Exit{At: time.Now()})
 	c.init.exited(Exit{At: time.Now()})
 	if _, err := c.Delete(t.Context(), ""); err != nil {
 		t.Fatal(err)
