@@ -102,7 +102,7 @@ func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) error 
 		return fmt.Errorf("failed to create init process I/O: %w", err)
 	}
 	p.adoptIO(io)
-	if err := fault.Point("exec.launch"); err != nil {
+	if err := fault.Point("exec.launch", p.spec.Env...); err != nil {
 		return err
 	}
 	launched := rec.Phase("init")
