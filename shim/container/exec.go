@@ -70,7 +70,9 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	p.startBegins()
 	if err := c.startObserved(ctx, p); err != nil {
 		p.startFailed()
-		c.execEnded()
+		if c.execEnded() {
+			_, _ = c.init.Wait(ctx) // who hears of the error finds the container ended
+		}
 		return err
 	}
 	p.move(Created, Running)
@@ -185,14 +187,16 @@ func (c *Container) execBegins() bool {
 	return true
 }
 
-// execEnded counts it out again.
-func (c *Container) execEnded() {
+// execEnded counts it out again. last tells that nothing else keeps the container's end
+// from being told.
+func (c *Container) execEnded() (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--
-	if c.initGone && c.running == 0 {
+	if last = c.initGone && c.running == 0; last {
 		close(c.idle)
 	}
+	return last
 }
 
 // deleteExec removes an exec that has ended or was never started. A start that

@@ -251,6 +251,41 @@ func TestFirstProcessEndsLast(t *testing.T) {
 	}
 }
 
+// Who hears that an exec can't be started, since the container has ended meanwhile, finds
+// the container ended.
+func TestExecFailsAsTheContainerEnds(t *testing.T) {
+	c, _ := runningContainer(t)
+	dir := t.TempDir()
+	script := "#!/bin/sh\nuntil [ -e " + dir + "/open ]; do sleep 0.01; done\nexec 5>&-\nread x <&3\n"
+	if err := os.WriteFile(filepath.Join(dir, "logger"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(ExecRequest{ID: "x", Spec: []byte(trueSpec), Stdio: stdio.Spec{Stdout: "binary://" + dir + "/logger"}}); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- c.StartExec(t.Context(), "x", never) }()
+	awaitThat(c, func() bool { return c.running == 1 })
+	go c.init.exited(Exit{Status: 137, At: time.Now()})
+	awaitThat(c, func() bool { return c.initGone })
+	if err := os.WriteFile(filepath.Join(dir, "open"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expectError(t, <-failed, "OCI runtime exec failed", nil)
+	if s := c.init.State(); s != Stopped {
+		t.Errorf("state %d, want stopped", s)
+	}
+}
+
+// awaitThat waits until something is so of the container.
+func awaitThat(c *Container, so func() bool) {
+	for done := false; !done; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		done = so()
+		c.mu.Unlock()
+	}
+}
+
 func TestWaitEndsWithItsCaller(t *testing.T) {
 	c, _ := runningContainer(t)
 	ctx, cancel := context.WithCancel(t.Context())
