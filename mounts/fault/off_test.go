@@ -8,5 +8,8 @@ func TestNothingIsArmed(t *testing.T) {
 	if err := Point("anything"); err != nil {
 		t.Error(err)
 	}
+	if err := Point("anything", "said", "of it"); err != nil {
+		t.Error(err)
+	}
 	Here("anything")
 }

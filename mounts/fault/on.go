@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 //	armed/NAME   what happens to the next process that passes the point; see arm
 //	fired/N-NAME the same file after it has happened
 //	seen/NAME    exists once the point has been passed
+//	run/NAME     a program that every process runs there, in its own working directory
 var control string
 
 // Errors are what Point can be made to return, by name.
@@ -27,8 +29,12 @@ var Errors = map[string]syscall.Errno{
 	"ENOSPC": syscall.ENOSPC, "EMFILE": syscall.EMFILE, "ENOMEM": syscall.ENOMEM, "EIO": syscall.EIO,
 }
 
-// Point returns the error that is armed for it, or nil.
-func Point(name string) error {
+// Point returns the error that is armed for it, or that of the point's program, or nil.
+// The program's arguments are what is said about the passage.
+func Point(name string, about ...string) error {
+	if err := run(name, about); err != nil {
+		return fmt.Errorf("fault at %s: %w", name, err)
+	}
 	what, ok := claim(name)
 	if !ok {
 		return nil
@@ -37,6 +43,18 @@ func Point(name string) error {
 		return fmt.Errorf("fault at %s: %w", name, errno)
 	}
 	strike(what)
+	return nil
+}
+
+// run runs the point's program, if it has one.
+func run(name string, about []string) error {
+	program := filepath.Join(control, "run", name)
+	if _, err := os.Stat(program); control == "" || err != nil {
+		return nil
+	}
+	if out, err := exec.Command(program, about...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
 	return nil
 }
 

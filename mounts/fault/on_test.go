@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -48,6 +49,30 @@ func TestSkip(t *testing.T) {
 		if err := Point("here"); errors.Is(err, syscall.EIO) != (i == 2) {
 			t.Errorf("passage %d returns %v", i, err)
 		}
+	}
+}
+
+// A point's program is run each time, gets what is said about the passage, and decides
+// whether it is an error.
+func TestProgram(t *testing.T) {
+	begin(t)
+	if err := os.Mkdir(filepath.Join(control, "run"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\necho \"$*\"\n[ $1 = good ]\n"
+	if err := os.WriteFile(filepath.Join(control, "run", "here"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := Point("here", "good", "one"); err != nil {
+			t.Error(err)
+		}
+		if err := Point("here", "bad", "one"); err == nil || !strings.Contains(err.Error(), "bad one") {
+			t.Errorf("err %v, want what the program says", err)
+		}
+	}
+	if err := Point("elsewhere", "bad"); err != nil {
+		t.Errorf("a point without a program returns %v", err)
 	}
 }
 

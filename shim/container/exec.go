@@ -67,8 +67,12 @@ func (c *Container) StartExec(ctx context.Context, id string, started func(pid i
 	c.rt.children.begin()
 	defer c.rt.children.end()
 	defer primeCgroupLock()()
+	p.startBegins()
 	if err := c.startObserved(ctx, p); err != nil {
-		c.execEnded()
+		p.startFailed()
+		if c.execEnded() {
+			_, _ = c.init.Wait(ctx) // who hears of the error finds the container ended
+		}
 		return err
 	}
 	p.move(Created, Running)
@@ -85,9 +89,8 @@ func (c *Container) startObserved(ctx context.Context, p *Process) (err error) {
 	return p.startExec(ctx, rec)
 }
 
-// startExec runs the process. Once it has streams it is tried only once: after an
-// error it counts as stopped, and only deleting it is left.
-func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) (retErr error) {
+// startExec runs the process. After an error startFailed has to tidy up.
+func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) error {
 	opened := rec.Phase("streams")
 	if err := fault.Point("exec.streams"); err != nil {
 		return err
@@ -101,14 +104,8 @@ func (p *Process) startExec(ctx context.Context, rec *telemetry.Recorder) (retEr
 		return fmt.Errorf("failed to create init process I/O: %w", err)
 	}
 	p.adoptIO(io)
-	defer func() {
-		if retErr != nil {
-			p.closeIO()
-			p.abandon()
-		}
-	}()
-	if retErr = fault.Point("exec.launch"); retErr != nil {
-		return retErr
+	if err := fault.Point("exec.launch", p.spec.Env...); err != nil {
+		return err
 	}
 	launched := rec.Phase("init")
 	lp, err := p.launch()
@@ -137,12 +134,16 @@ func (p *Process) run(ctx context.Context, lp *libcontainer.Process) error {
 		return err
 	}
 	p.mu.Lock()
-	p.lc, p.pid, p.spec = lp, pid, nil
+	p.lc, p.pid = lp, pid
 	p.mu.Unlock()
 	if err := fault.Point("exec.watch"); err != nil {
 		return err
 	}
-	return p.watch(lp.Wait)
+	if err := p.watch(lp.Wait); err != nil {
+		return err
+	}
+	p.spec = nil
+	return nil
 }
 
 // launch starts the process through a libcontainer object of its own: the
@@ -186,14 +187,16 @@ func (c *Container) execBegins() bool {
 	return true
 }
 
-// execEnded counts it out again.
-func (c *Container) execEnded() {
+// execEnded counts it out again. last tells that nothing else keeps the container's end
+// from being told.
+func (c *Container) execEnded() (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--
-	if c.initGone && c.running == 0 {
+	if last = c.initGone && c.running == 0; last {
 		close(c.idle)
 	}
+	return last
 }
 
 // deleteExec removes an exec that has ended or was never started. A start that

@@ -54,9 +54,8 @@ type Process struct {
 	pid     int
 	exit    Exit
 	lc      *libcontainer.Process
-
-	over sync.Once
-	done chan struct{} // closed when the process has ended, or never will run
+	done    chan struct{} // closed when the process has ended, failed to start, or never will run
+	over    bool          // done is closed
 }
 
 func newProcessState(c *Container, id string, streams stdio.Spec) *Process {
@@ -104,7 +103,7 @@ func (p *Process) ownState() State {
 // Wait blocks until the process has ended.
 func (p *Process) Wait(ctx context.Context) (Exit, error) {
 	select {
-	case <-p.done:
+	case <-p.ended():
 		return p.Exit(), nil
 	case <-ctx.Done():
 		return Exit{}, ctx.Err()
@@ -171,11 +170,24 @@ func (p *Process) finish(exit Exit) {
 	p.end()
 }
 
-// abandon gives a process up that failed to start.
-func (p *Process) abandon() {
+// startBegins has an exec waited for whose start failed before.
+func (p *Process) startBegins() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state = Stopped
+	if p.over {
+		p.done, p.over = make(chan struct{}), false
+	}
+}
+
+// startFailed leaves an exec as it was before its start: created, as with containerd's
+// runc shim, which too lets go of who waits for it. It can be deleted, or started again.
+func (p *Process) startFailed() {
+	if p.streams() != nil {
+		p.closeIO()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.io, p.lc, p.pid = nil, nil, 0
 	p.end()
 }
 
@@ -188,8 +200,20 @@ func (p *Process) drop() {
 	p.end()
 }
 
-// end wakes whoever waits for the process.
-func (p *Process) end() { p.over.Do(func() { close(p.done) }) }
+// end wakes whoever waits for the process. The caller holds mu.
+func (p *Process) end() {
+	if !p.over {
+		close(p.done)
+		p.over = true
+	}
+}
+
+// ended is what end closes.
+func (p *Process) ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.done
+}
 
 // streams are the process's; nil until it is about to start.
 func (p *Process) streams() *stdio.IO {

@@ -144,8 +144,8 @@ func TestDeleteExecThatNeverRan(t *testing.T) {
 	addExec(t, c, "x") // its id is free again
 }
 
-// An exec whose start has failed can be neither waited for in vain nor started
-// again, and doesn't keep the container from ending.
+// An exec whose start has failed is as it was before, but nobody waits for it. It doesn't
+// keep the container from ending.
 func TestExecThatFailsToStart(t *testing.T) {
 	c, j := runningContainer(t)
 	p := addExec(t, c, "x")
@@ -154,14 +154,38 @@ func TestExecThatFailsToStart(t *testing.T) {
 	if _, err := p.Wait(t.Context()); err != nil {
 		t.Error(err)
 	}
-	expectError(t, c.StartExec(t.Context(), "x", never), "cannot start a stopped process", nil)
-	expectError(t, p.Resize(1, 1), "cannot resize a stopped container", nil)
+	if err := errors.Join(p.Resize(80, 25), p.CloseStdin()); err != nil {
+		t.Error(err)
+	}
+	expectError(t, c.Kill("x", 9, false), "process not created", errdefs.IsFailedPrecondition)
+	if p.State() != Created || p.Pid() != 0 || p.streams() != nil {
+		t.Errorf("state %d, pid %d, streams %v", p.State(), p.Pid(), p.streams())
+	}
 	c.init.exited(Exit{Status: 1, At: time.Now()})
 	if ids := j.ids(); len(ids) != 1 || ids[0] != "" {
 		t.Errorf("exits %q, want the first process's alone", ids)
 	}
 	if _, err := c.Delete(t.Context(), "x"); err != nil {
 		t.Error(err)
+	}
+}
+
+// An exec can be started again after its start has failed, and is then waited for again.
+func TestExecIsStartedAgain(t *testing.T) {
+	c, _ := runningContainer(t)
+	p := addExec(t, c, "x")
+	for range 3 {
+		expectError(t, c.StartExec(t.Context(), "x", never), "OCI runtime exec failed", nil)
+		<-p.ended()
+	}
+	p.startBegins()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("not waited for: %v", err)
+	}
+	if len(c.rt.children.owned) != 0 || c.running != 0 {
+		t.Errorf("left: children %v, %d execs that run", c.rt.children.owned, c.running)
 	}
 }
 
@@ -227,6 +251,41 @@ func TestFirstProcessEndsLast(t *testing.T) {
 	}
 }
 
+// Who hears that an exec can't be started, since the container has ended meanwhile, finds
+// the container ended.
+func TestExecFailsAsTheContainerEnds(t *testing.T) {
+	c, _ := runningContainer(t)
+	dir := t.TempDir()
+	script := "#!/bin/sh\nuntil [ -e " + dir + "/open ]; do sleep 0.01; done\nexec 5>&-\nread x <&3\n"
+	if err := os.WriteFile(filepath.Join(dir, "logger"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(ExecRequest{ID: "x", Spec: []byte(trueSpec), Stdio: stdio.Spec{Stdout: "binary://" + dir + "/logger"}}); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- c.StartExec(t.Context(), "x", never) }()
+	awaitThat(c, func() bool { return c.running == 1 })
+	go c.init.exited(Exit{Status: 137, At: time.Now()})
+	awaitThat(c, func() bool { return c.initGone })
+	if err := os.WriteFile(filepath.Join(dir, "open"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expectError(t, <-failed, "OCI runtime exec failed", nil)
+	if s := c.init.State(); s != Stopped {
+		t.Errorf("state %d, want stopped", s)
+	}
+}
+
+// awaitThat waits until something is so of the container.
+func awaitThat(c *Container, so func() bool) {
+	for done := false; !done; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		done = so()
+		c.mu.Unlock()
+	}
+}
+
 func TestWaitEndsWithItsCaller(t *testing.T) {
 	c, _ := runningContainer(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -281,7 +340,7 @@ func TestDeleteTakesItsExecsAlong(t *testing.T) {
 	c, _ := runningContainer(t)
 	idle, stopped := addExec(t, c, "idle"), addExec(t, c, "stopped")
 	giveIO(t, stopped, stdio.Spec{})
-	stopped.abandon()
+	stopped.finish(Exit{At: time.Now()})
 	c.init.exited(Exit{At: time.Now()})
 	if _, err := c.Delete(t.Context(), ""); err != nil {
 		t.Fatal(err)

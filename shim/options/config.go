@@ -73,8 +73,9 @@ type Config struct {
 	TaskAPIAddress string `json:"TaskApiAddress,omitempty"`
 	// TaskAPIVersion is the task protocol spoken there: 2 or 3, 0 if not said.
 	TaskAPIVersion uint32 `json:"TaskApiVersion,omitempty"`
-	// BinaryName names a runc binary. There is none: accepted so that a
+	// BinaryName names a runc binary. None is started: accepted so that a
 	// configuration written for runc is usable as it stands, but without effect.
+	// As with runc's shim, no container is created if no such program is there.
 	BinaryName string `json:"BinaryName,omitempty"`
 
 	// Way says how root filesystems are made: one of [WayAuto] (the best this

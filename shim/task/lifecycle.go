@@ -33,7 +33,9 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
 	}
-	s.noteBinaryName(req.Options)
+	if err := s.checkBinaryName(req.Options.BinaryName); err != nil {
+		return nil, errgrpc.ToGRPC(err)
+	}
 	req.Wanted = func() error { return s.wanted(attempt) }
 	c, err := s.runtime.Create(ctx, req, func(c *container.Container) {
 		s.add(c)

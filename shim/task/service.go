@@ -8,13 +8,11 @@ import (
 	"github.com/containerd/containerd/v2/core/events"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
-	"github.com/containerd/log"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 
 	"tango/shim/container"
-	"tango/shim/options"
 )
 
 var empty = &emptypb.Empty{}
@@ -72,17 +70,6 @@ func (s *Service) process(id, exec string) (*container.Process, error) {
 	}
 	p, err := c.Process(exec)
 	return p, errgrpc.ToGRPC(err)
-}
-
-// noteBinaryName says once that there is no runc to name.
-func (s *Service) noteBinaryName(opts options.Config) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if opts.BinaryName == "" || s.warned {
-		return
-	}
-	s.warned = true
-	log.L.WithField("BinaryName", opts.BinaryName).Info("runtime option BinaryName has no effect: libcontainer runs inside the shim")
 }
 
 // Connect tells the pids of the shim and of the container's first process.

@@ -114,7 +114,7 @@ func pointsIn(path string) (points []point, _ error) {
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
-		if !ok || len(call.Args) != 1 {
+		if !ok || len(call.Args) == 0 {
 			return true
 		}
 		callee, ok := call.Fun.(*ast.SelectorExpr)

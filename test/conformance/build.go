@@ -27,9 +27,10 @@ var reference = map[string]string{
 
 // builder puts the programs of a run together, from the modules that pin them.
 type builder struct {
-	tools string // directory of the module that pins containerd and runc
-	suite string // directory of the module that pins the suite
-	log   io.Writer
+	tools  string // directory of the module that pins containerd and runc
+	suite  string // directory of the module that pins the suite
+	source string // directory of tango's module
+	log    io.Writer
 }
 
 // goTool runs the go command in a module's directory.
@@ -62,7 +63,7 @@ func (b builder) stock(ctx context.Context, dir, ready string) error {
 	if err := b.goTool(ctx, b.suite, "test", "-c", "-o", filepath.Join(dir, suiteProgram), suitePackage); err != nil {
 		return err
 	}
-	if err := b.goTool(ctx, b.suite, "build", "-o", filepath.Join(dir, "runc-fp"), runcFP); err != nil {
+	if err := b.goTool(ctx, b.suite, "build", "-o", filepath.Join(dir, runcFPName), runcFP); err != nil {
 		return err
 	}
 	for name, pkg := range reference {
@@ -99,7 +100,7 @@ func (b builder) tested(dir, stock, shim, shimName string) error {
 	}
 	for target, source := range map[string]string{
 		suiteProgram:              filepath.Join(stock, suiteProgram),
-		"runc-fp":                 filepath.Join(stock, "runc-fp"),
+		runcFPName:                filepath.Join(stock, runcFPName),
 		"containerd":              filepath.Join(stock, "containerd"),
 		"runc.real":               filepath.Join(stock, "runc"),
 		shimName:                  shim,
@@ -110,6 +111,48 @@ func (b builder) tested(dir, stock, shim, shimName string) error {
 		}
 	}
 	return os.WriteFile(filepath.Join(dir, "runc"), []byte(runcWatch), 0o755)
+}
+
+// What the shim with fault points has in its directory of programs.
+const (
+	faultsDir        = "faults"    // what it looks for at its points
+	failpointProgram = "failpoint" // this program, which it runs at some
+	idleRunc         = "idle-runc" // directory of a runc that does nothing
+)
+
+// faultTags are those of the product, and the one that makes points of the marks.
+const faultTags = "seccomp no_grpc netgo osusergo faults"
+
+// injecting fills dir as tested does, but with a shim that has fault points.
+func (b builder) injecting(ctx context.Context, dir, stock, shimName string) error {
+	shim := dir + "-shim"
+	flags := "-s -w -linkmode external -extldflags '-static -Wl,-z,max-page-size=0x200000' -X tango/mounts/fault.control=" +
+		filepath.Join(inside, "bin", faultsDir)
+	if err := b.goTool(ctx, b.source, "build", "-buildvcs=false", "-trimpath", "-tags", faultTags, "-ldflags", flags,
+		"-o", shim, "./shim/cmd/"+shimName); err != nil {
+		return err
+	}
+	if err := b.tested(dir, stock, shim, shimName); err != nil {
+		return err
+	}
+	return layFailpoints(dir)
+}
+
+// layFailpoints has this program run at the points where runc-fp has its part.
+func layFailpoints(dir string) error {
+	at := filepath.Join(dir, faultsDir, "run")
+	if err := errors.Join(os.MkdirAll(at, 0o755), os.Mkdir(filepath.Join(dir, idleRunc), 0o755)); err != nil {
+		return err
+	}
+	for point := range failpoints {
+		if err := os.Symlink(filepath.Join(inside, "bin", failpointProgram), filepath.Join(at, point)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		copyProgram("/proc/self/exe", filepath.Join(dir, failpointProgram)),
+		os.WriteFile(filepath.Join(dir, idleRunc, "runc"), []byte("#!/bin/sh\n"), 0o755),
+	)
 }
 
 func copyProgram(source, target string) error {

@@ -29,6 +29,11 @@ func TestChoose(t *testing.T) {
 			}
 		}
 	}
+	for _, n := range injected {
+		if !slices.Contains(all, n) {
+			t.Errorf("%s, which has failures injected, is not in the suite", n)
+		}
+	}
 	some, err := choose(dir, "^TestContainerE")
 	if err != nil || !slices.Contains(some, "TestContainerExec") || slices.Contains(some, "TestNewContainer") {
 		t.Errorf("chosen by pattern: %v, %v", some, err)

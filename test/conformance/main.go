@@ -10,9 +10,11 @@
 // outside is touched, nothing is left. It needs root.
 //
 // A test that fails is run again alone, up to twice: one that then passes is
-// flaky. The exit status is 1 if a test that passes with the stock runtime
-// fails with tango (exempt.go names the tests whose premise is a runc
-// process), or if tango's shim started runc; 2 if the runs could not be made.
+// flaky. Tests that inject failures in runc's place (injected.go) run on a build
+// of tango's shim that has the same failures injected at its fault points; all
+// others run on the shim as it is. The exit status is 1 if a test that passes
+// with the stock runtime fails with tango, or if tango's shim started runc; 2 if
+// the runs could not be made.
 package main
 
 import (
@@ -41,9 +43,9 @@ const (
 
 // options are the command's flags; paths are relative to the test module.
 type options struct {
-	run, shim, ref, tools, suite, out, busybox, criu string
-	parallel                                         int
-	keep, list, verbose                              bool
+	run, shim, ref, tools, suite, source, out, busybox, criu string
+	parallel                                                 int
+	keep, list, verbose                                      bool
 }
 
 func parseFlags() options {
@@ -53,6 +55,7 @@ func parseFlags() options {
 	flag.StringVar(&o.ref, "ref", "../bin/tools", "directory with containerd, containerd-shim-runc-v2 and runc; what is not there is built")
 	flag.StringVar(&o.tools, "tools", "tools", "directory of the module that pins containerd and runc")
 	flag.StringVar(&o.suite, "suite", "conformance/suite", "directory of the module that pins the suite")
+	flag.StringVar(&o.source, "source", "..", "directory of tango's module, of which the shim with fault points is built")
 	flag.StringVar(&o.out, "out", "../.cache/conformance", "directory for the logs")
 	flag.StringVar(&o.busybox, "busybox", "/bin/busybox", "a static busybox, for the images")
 	flag.StringVar(&o.criu, "criu", "auto", "directory with a criu to use; \"system\" for the installed one; \"auto\" gets a newer one, beside the shim, if that doesn't work on this kernel")
@@ -67,6 +70,9 @@ func parseFlags() options {
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == sandboxVerb {
 		os.Exit(sandboxMain())
+	}
+	if point := filepath.Base(os.Args[0]); failpoints[point] != nil {
+		os.Exit(failpointMain(point, os.Args[1:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -89,7 +95,7 @@ func conform(ctx context.Context, o options) (worse bool, retErr error) {
 	if o.verbose {
 		log = os.Stderr
 	}
-	b := builder{tools: o.tools, suite: o.suite, log: log}
+	b := builder{tools: o.tools, suite: o.suite, source: o.source, log: log}
 	suiteDir, err := b.suiteDir(ctx)
 	if err != nil {
 		return false, err
@@ -104,11 +110,15 @@ func conform(ctx context.Context, o options) (worse bool, retErr error) {
 		return false, err
 	}
 	defer func() { retErr = errors.Join(retErr, o.discard(work)) }()
-	reference, ours, err := o.runtimes(ctx, b, work, suiteDir, tests)
+	base, err := o.runner(ctx, b, work, suiteDir)
 	if err != nil {
 		return false, err
 	}
-	return report(ctx, o, tests, reference, ours)
+	reference, ours, err := o.runAll(ctx, b, base, tests)
+	if err != nil {
+		return false, err
+	}
+	return report(o, tests, reference, ours)
 }
 
 func (o options) discard(work string) error {
@@ -119,44 +129,64 @@ func (o options) discard(work string) error {
 	return os.RemoveAll(work)
 }
 
-// runtimes builds all programs and says how each runtime's tests are run.
-func (o options) runtimes(ctx context.Context, b builder, work, suiteDir string, tests []string) (reference, ours *runner, err error) {
-	fmt.Println("building the suite and the programs that it runs")
-	if _, err := os.Stat(o.shim); err != nil {
-		return nil, nil, fmt.Errorf("cannot find the shim to test: %w", err)
-	}
-	stock, tested := filepath.Join(work, "bin-stock"), filepath.Join(work, "bin-tested")
-	if err := b.stock(ctx, stock, o.ref); err != nil {
-		return nil, nil, err
-	}
-	if err := b.tested(tested, stock, o.shim, testedShim); err != nil {
-		return nil, nil, err
-	}
+// runner is what the runs have in common.
+func (o options) runner(ctx context.Context, b builder, work, suiteDir string) (runner, error) {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return nil, nil, err
+		return runner{}, err
 	}
 	printMissing(os.Stdout)
 	criu, err := o.criuDir(ctx, b)
 	if err != nil {
-		return nil, nil, err
-	}
-	base := runner{
-		sandbox:  sandbox{Criu: criu, SuiteDir: suiteDir, Busybox: o.busybox},
-		work:     work,
-		out:      o.out,
-		tests:    tests,
-		parallel: o.parallel,
+		return runner{}, err
 	}
 	test2json, err := exec.CommandContext(ctx, "go", "tool", "-n", "test2json").Output()
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot find test2json: %w", err)
+		return runner{}, fmt.Errorf("cannot find test2json: %w", err)
 	}
-	base.test2json = strings.TrimSpace(string(test2json))
-	first, second := base, base
-	first.name, first.Runtime, first.Bin = "runc.v2", referenceType, stock
-	second.name, second.Runtime, second.Bin = "tango.v2", testedType, tested
-	second.tests, second.apart = splitExempt(tests)
-	return &first, &second, nil
+	return runner{
+		sandbox:   sandbox{Criu: criu, SuiteDir: suiteDir, Busybox: o.busybox},
+		work:      work,
+		out:       o.out,
+		parallel:  o.parallel,
+		test2json: strings.TrimSpace(string(test2json)),
+	}, nil
+}
+
+// runAll builds all programs and runs the tests with both runtimes.
+func (o options) runAll(ctx context.Context, b builder, base runner, tests []string) (reference, ours *runner, err error) {
+	stock := base.as("runc.v2", referenceType, "bin-stock")
+	tested := base.as("tango.v2", testedType, "bin-tested")
+	injecting := base.as("tango.v2-faults", testedType, "bin-faults")
+	stock.tests = tests
+	tested.tests, injecting.tests = splitInjected(tests)
+	if err := o.build(ctx, b, stock, tested, injecting); err != nil {
+		return nil, nil, err
+	}
+	for _, r := range []*runner{stock, tested, injecting} {
+		if err := r.runAll(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	tested.absorb(injecting)
+	return stock, tested, nil
+}
+
+// build builds the runners' programs.
+func (o options) build(ctx context.Context, b builder, stock, tested, injecting *runner) error {
+	fmt.Println("building the suite and the programs that it runs")
+	if _, err := os.Stat(o.shim); err != nil {
+		return fmt.Errorf("cannot find the shim to test: %w", err)
+	}
+	if err := b.stock(ctx, stock.Bin, o.ref); err != nil {
+		return err
+	}
+	if err := b.tested(tested.Bin, stock.Bin, o.shim, testedShim); err != nil {
+		return err
+	}
+	if len(injecting.tests) == 0 {
+		return nil
+	}
+	return b.injecting(ctx, injecting.Bin, stock.Bin, testedShim)
 }
 
 func (o options) criuDir(ctx context.Context, b builder) (string, error) {
@@ -173,13 +203,8 @@ func (o options) criuDir(ctx context.Context, b builder) (string, error) {
 	return filepath.Abs(o.criu)
 }
 
-// report runs the tests with both runtimes and prints what came out.
-func report(ctx context.Context, o options, tests []string, reference, ours *runner) (worse bool, err error) {
-	for _, r := range []*runner{reference, ours} {
-		if err := r.runAll(ctx); err != nil {
-			return false, err
-		}
-	}
+// report prints what came out.
+func report(o options, tests []string, reference, ours *runner) (worse bool, err error) {
 	rows := compare(tests, reference.results, ours.results)
 	table := func(w io.Writer) {
 		printTable(w, rows, reference.name, ours.name)
@@ -201,14 +226,18 @@ func report(ctx context.Context, o options, tests []string, reference, ours *run
 // printJudgement prints what keeps tango from conforming; worse tells whether
 // there is anything.
 func printJudgement(w io.Writer, rows []row, ours *runner) (worse bool) {
-	bad := 0
+	bad, apart := 0, 0
 	for _, r := range rows {
-		if r.difference == "exempt" && !strings.Contains(r.test, "/") {
-			fmt.Fprintf(w, "exempt: %s: %s\n", r.test, exempt(r.test))
+		if isInjected(r.test) && !strings.Contains(r.test, "/") {
+			apart++
 		}
 		if r.bad {
 			bad++
 		}
+	}
+	if apart > 0 {
+		fmt.Fprintf(w, "fault build: %d tests have the program %s in runc's place inject failures; "+
+			"tango has no runc, so they ran on a build of its shim that runs %[2]s at fault points\n", apart, runcFPName)
 	}
 	fmt.Fprintf(w, "tests that pass with the stock runtime and not with tango: %d\n", bad)
 	if n := len(ours.runcCalls); n > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,13 +14,11 @@ import (
 	"time"
 )
 
-// The suite's -test.timeout of a run of many tests, of one, and of one that is
-// run apart. Upstream's tests take about three minutes together, the longest of
-// them two, on two busy cores.
+// The suite's -test.timeout of a run of many tests, and of one. Upstream's tests
+// take about three minutes together, the longest of them two, on two busy cores.
 const (
 	suiteTimeout = 15 * time.Minute
 	testTimeout  = 4 * time.Minute
-	apartTimeout = time.Minute
 )
 
 // runner runs the chosen tests with one runtime and collects the results.
@@ -29,7 +28,6 @@ type runner struct {
 	name      string // in the table and in the names of logs
 	work, out string
 	tests     []string
-	apart     []string // tests that may hang: each is run alone, once
 	parallel  int
 	test2json string
 
@@ -39,11 +37,20 @@ type runner struct {
 	took      time.Duration
 }
 
+// as is a runner of the same kind for a runtime whose programs are in bin.
+func (r runner) as(name, runtime, bin string) *runner {
+	r.name, r.Runtime, r.Bin = name, runtime, filepath.Join(r.work, bin)
+	return &r
+}
+
 // runAll runs all tests once and then those that fail, each alone.
 func (r *runner) runAll(ctx context.Context) error {
 	start := time.Now()
 	r.results = results{}
-	fmt.Printf("%s: %d tests\n", r.name, len(r.tests)+len(r.apart))
+	if len(r.tests) == 0 {
+		return nil
+	}
+	fmt.Printf("%s: %d tests\n", r.name, len(r.tests))
 	if err := r.runTogether(ctx); err != nil {
 		return err
 	}
@@ -52,21 +59,20 @@ func (r *runner) runAll(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, t := range r.apart {
-		if err := r.runOnce(ctx, []string{t}, t, apartTimeout); err != nil {
-			return err
-		}
-	}
 	r.took = time.Since(start)
 	return nil
 }
 
-// runTogether runs the tests that are not run apart, in one process. A crash
-// or a test that hangs takes the tests behind it along; those get a second go.
+// absorb takes over what another runner has found out about other tests.
+func (r *runner) absorb(other *runner) {
+	maps.Copy(r.results, other.results)
+	r.runcCalls = append(r.runcCalls, other.runcCalls...)
+	r.took += other.took
+}
+
+// runTogether runs the tests in one process. A crash or a test that hangs takes
+// the tests behind it along; those get a second go.
 func (r *runner) runTogether(ctx context.Context) error {
-	if len(r.tests) == 0 {
-		return nil
-	}
 	if err := r.runOnce(ctx, r.tests, "all", suiteTimeout); err != nil {
 		return err
 	}

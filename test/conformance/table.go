@@ -67,11 +67,11 @@ func newRow(test, reference, ours string) row {
 	r := row{test: test, reference: reference, ours: ours}
 	good := func(v string) bool { return v == "pass" || v == "flaky" }
 	switch {
+	case reference == ours && isInjected(test):
+		r.difference = "fault build"
 	case reference == ours:
 	case good(reference) && good(ours):
 		r.difference = "flaky"
-	case good(reference) && exempt(test) != "":
-		r.difference = "exempt"
 	case good(reference):
 		r.difference, r.bad = "WORSE", true
 	case good(ours):

@@ -19,8 +19,8 @@ func TestNewRow(t *testing.T) {
 		{"TestA", "pass", "flaky", "flaky", false},
 		{"TestA", "FAIL", "pass", "better", false},
 		{"TestA", "skip", "FAIL", "other", false},
-		{"TestIssue9103/sub", "pass", "FAIL", "exempt", false},
-		{"TestIssue9103/sub", "FAIL", "pass", "better", false},
+		{"TestIssue9103/sub", "pass", "pass", "fault build", false},
+		{"TestIssue9103/sub", "pass", "FAIL", "WORSE", true},
 	} {
 		r := newRow(c.test, c.reference, c.ours)
 		if r.difference != c.difference || r.bad != c.bad {

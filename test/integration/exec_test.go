@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -86,6 +88,87 @@ func TestExecExitCodes(t *testing.T) {
 		t.Errorf("cannot delete a process that did not start: %v", err)
 	}
 	expectOutput(t, h, c, "alive", "echo", "alive")
+}
+
+// TestExecThatFailsToStart wants a process that could not be started to be as before its
+// start, but not waited for any more.
+func TestExecThatFailsToStart(t *testing.T) {
+	h := newNode(t)
+	c := h.Run(harness.Spec{})
+	e := failedExec(t, h, c)
+	if code := exitOf(t, h, e); code != 0 {
+		t.Errorf("exit code %d of what never ran", code)
+	}
+	if status, err := e.Status(h.Ctx()); err != nil || status.Status != containerd.Created {
+		t.Errorf("status %q, %v; want created", status.Status, err)
+	}
+	if err := e.Kill(h.Ctx(), syscall.SIGKILL); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("killed what does not run: %v", err)
+	}
+	if err := e.Resize(h.Ctx(), 80, 25); err != nil {
+		t.Errorf("cannot resize it: %v", err)
+	}
+	if _, err := e.Delete(h.Ctx()); err != nil {
+		t.Errorf("cannot delete it: %v", err)
+	}
+	h.Finish(h.Exec(c, harness.ExecSpec{ID: e.ID()})) // its id is free again
+	endCleanly(h, c)
+}
+
+// TestExecStartedAgain starts a process once more whose start has failed.
+func TestExecStartedAgain(t *testing.T) {
+	h := newNode(t)
+	if harness.Runtime(t) == harness.Stock {
+		t.Skip("the stock shim panics: it ends the wait for the process a second time")
+	}
+	c := h.Run(harness.Spec{})
+	e := failedExec(t, h, c)
+	if err := e.Start(h.Ctx()); err == nil {
+		t.Fatal("started, though nothing has changed")
+	}
+	expectOutput(t, h, c, "", "sh", "-c", `printf '#!/bin/sh\nexit 7\n' > /tmp/late && chmod +x /tmp/late`)
+	if err := e.Start(h.Ctx()); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitOf(t, h, e); code != 7 {
+		t.Errorf("exit code %d, want 7", code)
+	}
+	endCleanly(h, c)
+}
+
+// failedExec is a process whose start has failed: its program is not there.
+func failedExec(t *testing.T, h *harness.Harness, c *harness.Container) *harness.Exec {
+	t.Helper()
+	e, err := c.NewExec(h.Ctx(), harness.ExecSpec{Args: []string{"/tmp/late"}, IO: cio.NullIO})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(h.Ctx()); err == nil || !strings.Contains(err.Error(), "/tmp/late") {
+		t.Fatalf("a program that is not there was started, or not named: %v", err)
+	}
+	return e
+}
+
+// exitOf waits anew: a harness.Exec has waited since before the first start.
+func exitOf(t *testing.T, h *harness.Harness, e *harness.Exec) uint32 {
+	t.Helper()
+	exit, err := e.Process.Wait(h.Ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := <-exit
+	if status.Error() != nil {
+		t.Fatal(status.Error())
+	}
+	return status.ExitCode()
+}
+
+// endCleanly kills and deletes the container, and wants nothing left of it.
+func endCleanly(h *harness.Harness, c *harness.Container) {
+	h.Kill(c, syscall.SIGKILL)
+	h.Wait(c)
+	h.Delete(c)
+	h.CheckLeaks()
 }
 
 // TestExecSameID wants a second process with the id of a living one refused.

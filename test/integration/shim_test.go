@@ -236,13 +236,13 @@ func TestShimLog(t *testing.T) {
 	}
 }
 
-// TestBinaryName wants the option accepted, and said once that there is no runc.
+// TestBinaryName wants the option accepted, and said once that it has no effect.
 func TestBinaryName(t *testing.T) {
 	h := newNode(t)
 	if harness.Runtime(t) == harness.Stock {
 		t.Skip("the stock shim executes what BinaryName names: every other test shows that")
 	}
-	o := runtimeOptions(t, h, func(o *options.Options) { o.BinaryName = "/nosuch/runc" })
+	o := runtimeOptions(t, h, func(o *options.Options) { o.BinaryName = "true" })
 	annotations := map[string]string{sandboxAnnotation: "sandbox"}
 	for _, id := range []string{"sandbox", "one"} {
 		c := h.Run(harness.Spec{ID: id, Annotations: annotations, Options: o})
@@ -253,13 +253,26 @@ func TestBinaryName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.Count(log, "/nosuch/runc")
+		return strings.Count(log, "runtime option BinaryName")
 	}
 	h.Eventually("the note is in the log", func() bool { return said() > 0 })
 	h.Delete(h.Run(harness.Spec{ID: "two", Annotations: annotations, Options: o}))
 	if n := said(); n != 1 {
 		t.Errorf("said %d times, want once", n)
 	}
+}
+
+// TestBinaryNameMissing wants a name refused that no program has, and nothing left.
+func TestBinaryNameMissing(t *testing.T) {
+	h := newNode(t)
+	for _, name := range []string{"/nosuch/runc", "no-runc"} {
+		o := runtimeOptions(t, h, func(o *options.Options) { o.BinaryName = name })
+		_, err := h.Node.Create(h.Ctx(), harness.Spec{Options: o})
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v, want an error that names it", name, err)
+		}
+	}
+	h.CheckLeaks()
 }
 
 // TestRuntimePath runs the shim as a program under the name of another runtime,
