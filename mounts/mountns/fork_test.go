@@ -138,9 +138,17 @@ func TestForkOwned(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(owner)
-	var want, got unix.Stat_t
-	if err := errors.Join(unix.Fstat(int(owned.User.Fd()), &want), unix.Fstat(owner, &got)); err != nil || want.Ino != got.Ino {
-		t.Errorf("owned by %d, want %d: %v", got.Ino, want.Ino, err)
+	var user, of unix.Stat_t
+	if err := errors.Join(unix.Fstat(int(owned.User.Fd()), &user), unix.Fstat(owner, &of)); err != nil || of.Ino != user.Ino {
+		t.Errorf("owned by %d, want %d: %v", of.Ino, user.Ino, err)
+	}
+	var want, got []string
+	err = errors.Join(
+		inside(tmpl.ns, func() error { want = belowRoot(append(mountTable(t), "/tmp")); return nil }),
+		inside(owned.Mounts, func() error { got = belowRoot(mountTable(t)); return nil }),
+	)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v: %v", got, want, err)
 	}
 	err = inside(owned.Mounts, func() error {
 		if _, err := os.Stat(place); !os.IsNotExist(err) {

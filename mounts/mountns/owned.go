@@ -18,9 +18,9 @@ type Owned struct {
 }
 
 // ForkOwned is [Template.Fork] for a container with a user namespace of its own,
-// which it makes as well: one clone(2) makes both, so that the template is
-// copied once, where a container that joins a namespace of the host's and
-// then takes its own copy has two made, and one thrown away.
+// which it makes as well: the copy belongs to that from the start, so that the
+// template is copied once, where a container that joins a namespace of the host's
+// and then takes its own copy has two made, and one thrown away.
 //
 // Nobody in the user namespace can take off, or change, what was copied from the
 // template. What fill adds has no such locks: it must be nothing but filesystems
@@ -46,7 +46,7 @@ func (t *Template) ForkOwned(uids, gids []userns.IDMap, fill func() error) (o *O
 
 // openOwned copies the calling thread's mount namespace.
 func openOwned(uids, gids []userns.IDMap) (*Owned, error) {
-	user, mounts, err := userns.OpenWithMounts(uids, gids)
+	user, mounts, err := openPair(uids, gids)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,17 @@ func openOwned(uids, gids []userns.IDMap) (*Owned, error) {
 		return nil, errors.Join(err, user.Close())
 	}
 	return &Owned{Mounts: ns, User: user}, nil
+}
+
+// openPair has the namespace made as enterCopy does: of a tree where the kernel can,
+// else by clone(2), which makes both.
+func openPair(uids, gids []userns.IDMap) (user, mounts *os.File, err error) {
+	if kernel.OpenTreeNamespace.Probe() == nil {
+		if user, mounts, err = userns.OpenWithTree(uids, gids); err == nil {
+			return user, mounts, nil
+		}
+	}
+	return userns.OpenWithMounts(uids, gids)
 }
 
 // fill moves the calling thread into the mount namespace and runs f.
