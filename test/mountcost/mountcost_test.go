@@ -210,7 +210,7 @@ func layersToCount() []int {
 // emulated machine long, so there it is the same for all tests, and smaller.
 func manyLayers() int {
 	if testing.Short() {
-		return 30
+		return 10
 	}
 	return 50
 }

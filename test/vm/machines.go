@@ -42,16 +42,22 @@ var (
 	kernelTests = slices.Concat(cgroupTests, mountTests, []string{"TestMemoryPolicy"})
 )
 
-// fewTests are what every commit runs: one container's life, cgroups, mounts and user
-// namespaces.
-var fewTests = []string{
-	"TestLifeCycle", "TestLimits", "TestStats", "TestOOM", "TestMemoryEvents", "TestPressure", "TestMemoryNodes", "TestMemoryPolicy",
-	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts", "TestMountService",
+// betweenTests are those of the kernels between the oldest and the newest: one container's
+// life, cgroups, mounts and user namespaces. What nodes are to a container is seen on
+// variants with the same kernels.
+var betweenTests = []string{
+	"TestLifeCycle", "TestLimits", "TestStats", "TestOOM", "TestMemoryEvents", "TestPressure",
+	"TestBind", "TestPropagationOut", "TestUserNS", "TestUserNSMounts",
 }
+
+// fewTests are what every commit runs.
+var fewTests = slices.Concat(betweenTests, []string{"TestMemoryNodes", "TestMemoryPolicy", "TestMountService"})
 
 // sameOnAll are packages that ask the kernel for nothing that differs, or need a compiler: the machine
 // itself runs them, and a guest when all are asked for.
-var sameOnAll = []string{"mounts/topology", "shim/operator", "shim/options", "shim/prelude", "shim/rollout", "shim/stdio", "shim/telemetry"}
+var sameOnAll = []string{
+	"mounts/topology", "shim/operator", "shim/options", "shim/prelude", "shim/rollout", "shim/stdio", "shim/task", "shim/telemetry",
+}
 
 // tableOfRoots is left to the plain machines: it asks the kernel, not the nodes. What
 // the nodes' workers do with root filesystems is another package.
@@ -71,7 +77,7 @@ func machines() []machine {
 		m := machine{Machine: plain(k.Version), Why: "a kernel of Debian's " + k.Suite, Run: kernelTests, Less: sameOnAll}
 		m.Short = i == 0 || i == len(kernels)-1
 		if !m.Short { // between two that run more, and its kernel is the variants', too
-			m.Groups, m.Run = []string{"mounts", "rootfs", "integration"}, fewTests
+			m.Groups, m.Run = []string{"mounts", "rootfs", "integration"}, betweenTests
 		}
 		all = append(all, m)
 	}
@@ -107,7 +113,7 @@ func variants() []machine {
 		}),
 		variant("6.12", "systemd", "systemd is PID 1 and owns the cgroups", func(m *machine) {
 			m.Systemd = true
-			m.Groups, m.Run = []string{"integration"}, slices.Concat(cgroupTests, []string{"TestSystemdCgroup", "TestUnits", "TestMountService"})
+			m.Groups, m.Run = []string{"integration"}, slices.Concat(cgroupTests, []string{"TestSystemdCgroup", "TestUnits"})
 		}),
 		variant("7.3", "apparmor", "AppArmor confines containers", func(m *machine) {
 			m.AppArmor = true
