@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/containerd/cgroups/v3"
 	"golang.org/x/sys/unix"
@@ -101,14 +102,20 @@ func (g cgroup) ofShims(ours string) string {
 	return strings.Replace(ours, "0::"+g.own+"\n", "0::"+g.origin+"\n", 1)
 }
 
-// leave goes back to where containerd is and takes the service's own away.
+// leave goes back to where containerd is and takes the service's own away. Another service
+// may just have been made there, to find that this one runs, and ends at once.
 func (g cgroup) leave() {
 	if g.shims == nil {
 		return
 	}
 	defer g.shims.Close()
 	_ = os.WriteFile(filepath.Join(filepath.Dir(g.dir), "cgroup.procs"), []byte("0"), 0)
-	_ = unix.Rmdir(g.dir)
+	for range 50 {
+		if unix.Rmdir(g.dir) != unix.EBUSY {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // SweepCgroups takes away what services that were killed have left below this process's

@@ -98,7 +98,7 @@ func (n *Node) destroy() error {
 
 // politely is how long host services, and shims in somebody else's containerd, may take to
 // end by themselves: killed, they would leave cgroups, and sockets.
-const politely = time.Second
+const politely = 3 * time.Second
 
 // killAll kills the node's processes and waits until they are gone.
 func (n *Node) killAll() error {
@@ -110,7 +110,7 @@ func (n *Node) killAll() error {
 		}
 		for _, p := range left {
 			sig := syscall.SIGKILL
-			if (n.lent != nil || IsService(p)) && time.Since(began) < politely {
+			if (n.lent != nil || IsService(p)) && time.Since(began) < patient(politely) {
 				sig = syscall.SIGTERM
 			}
 			if err := syscall.Kill(p.PID, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
