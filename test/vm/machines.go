@@ -28,7 +28,7 @@ var (
 	cgroupTests = []string{
 		"TestLifeCycle", "TestExecProcess", "TestPauseResume", "TestPids", "TestLimits", "TestUpdate", "TestStats", "TestOOM",
 		"TestMemoryEvents", "TestPressure", "TestUnified.*", "TestOnlyUnified", "TestPod", "TestUserNS",
-		"TestMemoryNodes", "TestCPUsOfANode",
+		"TestMemoryNodes", "TestCPUsOfANode", "TestHostServiceCgroup",
 	}
 	// mountTests are those of mounts, and of who makes them.
 	mountTests = []string{"TestBind", "TestPropagationOut", "TestUserNSMounts", "TestMountService"}
@@ -56,7 +56,8 @@ var fewTests = slices.Concat(betweenTests, []string{"TestMemoryNodes", "TestMemo
 // sameOnAll are packages that ask the kernel for nothing that differs, or need a compiler: the machine
 // itself runs them, and a guest when all are asked for.
 var sameOnAll = []string{
-	"mounts/topology", "shim/operator", "shim/options", "shim/prelude", "shim/rollout", "shim/stdio", "shim/task", "shim/telemetry",
+	"mounts/service", "mounts/topology", "shim/host", "shim/operator", "shim/options", "shim/prelude", "shim/rollout",
+	"shim/stdio", "shim/task", "shim/telemetry",
 }
 
 // tableOfRoots is left to the plain machines: it asks the kernel, not the nodes. What
