@@ -26,11 +26,11 @@ func OpenWorkers() (*worker.Workers, error) {
 }
 
 // abreast is how many containers may be doing their mount work at once on a node:
-// as many as its CPUs can run, but two, since one waits for grace periods now and
-// then. With less, CPUs were idle. With more, a burst took as long, and programs
-// that have no part in it waited longer for a CPU (docs/numa.md).
+// as many as its CPUs can run, but four, since some wait for grace periods now and
+// then. With less, CPUs were idle. With more, programs that have no part in it
+// waited longer for a CPU (docs/numa.md).
 func abreast(m *topology.Machine) int {
-	most := 2
+	most := 4
 	for _, n := range m.Nodes() {
 		most = max(most, n.CPUs.Len())
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"tango/shim/bootstrap"
+	_ "tango/shim/sysmon" // the monitor thread wakes less often
 )
 
 func main() {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // its C constructor joins the namespaces before Go starts
+
+	_ "tango/shim/sysmon" // the monitor thread wakes less often
 )
 
 func main() {
