@@ -1,6 +1,10 @@
 package worker
 
-import "time"
+import (
+	"time"
+
+	"tango/mounts/topology"
+)
 
 // Config says how [Workers] work. The zero value has the defaults.
 type Config struct {
@@ -38,4 +42,16 @@ func (c Config) withDefaults() Config {
 		c.InARow = max(4, c.Abreast)
 	}
 	return c
+}
+
+// UsualAbreast is how many containers should be doing their mount work at once on a node
+// of this machine: as many as its CPUs can run, but four, since some wait for grace periods
+// now and then. With less, CPUs were idle. With more, programs that have no part in it
+// waited longer for a CPU (docs/numa.md).
+func UsualAbreast(m *topology.Machine) int {
+	most := 4
+	for _, n := range m.Nodes() {
+		most = max(most, n.CPUs.Len())
+	}
+	return most
 }

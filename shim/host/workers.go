@@ -22,19 +22,7 @@ func OpenWorkers() (*worker.Workers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot find out about the machine's NUMA nodes: %w", err)
 	}
-	return worker.Open(machine, worker.Config{Abreast: abreast(machine)})
-}
-
-// abreast is how many containers may be doing their mount work at once on a node:
-// as many as its CPUs can run, but four, since some wait for grace periods now and
-// then. With less, CPUs were idle. With more, programs that have no part in it
-// waited longer for a CPU (docs/numa.md).
-func abreast(m *topology.Machine) int {
-	most := 4
-	for _, n := range m.Nodes() {
-		most = max(most, n.CPUs.Len())
-	}
-	return most
+	return worker.Open(machine, worker.Config{Abreast: worker.UsualAbreast(machine)})
 }
 
 // runWorkers runs the mount workers, for all shims, and collects telemetry, until ctx

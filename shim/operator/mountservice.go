@@ -34,7 +34,7 @@ func mountServiceCommand(stderr io.Writer) *cli.Command {
 		Name: "mount-service", Usage: "build root filesystems for shims, and lend them the mount workers' turns", Description: mountServiceDescription,
 		Flags: []cli.Flag{
 			runDirFlag(),
-			&cli.IntFlag{Name: "abreast", Usage: "`NUMBER` of containers on a NUMA node that may mount at once; 0 is a node's CPUs, at least 2"},
+			&cli.IntFlag{Name: "abreast", Usage: "`NUMBER` of containers on a NUMA node that may mount at once; 0 is a node's CPUs, at least 4"},
 		},
 		OnUsageError: usage,
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -54,7 +54,7 @@ func serveMounts(ctx context.Context, runDir string, abreast int, stderr io.Writ
 		return err
 	}
 	if abreast <= 0 {
-		abreast = max(2, mostCPUs(machine))
+		abreast = worker.UsualAbreast(machine)
 	}
 	workers, err := worker.Open(machine, worker.Config{Abreast: abreast})
 	if err != nil {
@@ -70,15 +70,6 @@ func serveMounts(ctx context.Context, runDir string, abreast int, stderr io.Writ
 		fmt.Fprintln(stderr, "some abilities of this kernel could not be found out:", err)
 	}
 	return remote.Serve(ctx, l, remote.Config{Workers: workers, Features: features}, func(line string) { fmt.Fprintln(stderr, line) })
-}
-
-// mostCPUs is how many the largest node has.
-func mostCPUs(m *topology.Machine) int {
-	most := 1
-	for _, n := range m.Nodes() {
-		most = max(most, n.CPUs.Len())
-	}
-	return most
 }
 
 // mountListener takes the socket of a supervisor, by systemd's convention
