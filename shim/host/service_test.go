@@ -310,6 +310,36 @@ func TestStoppedWarmShim(t *testing.T) {
 	}
 }
 
+// TestRoleOfAServiceThatDied is played all the same: who asked the service finds the socket
+// served, by the shim that was just told.
+func TestRoleOfAServiceThatDied(t *testing.T) {
+	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
+	defer p.close()
+	socket, err := os.Create(filepath.Join(t.TempDir(), "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	w, err := p.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(w.Pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.conn.WriteMsgUnix([]byte(`{"Args":["shim"],"Dir":"/"}`), unix.UnixRights(int(socket.Fd())), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := unix.Kill(w.Pid, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it plays its role", func() bool {
+		got, err := os.ReadFile(socket.Name())
+		return err == nil && len(got) > 0
+	})
+}
+
 // TestSocketOfAShimThatHasEnded is taken away, whether or not it was reached before.
 func TestSocketOfAShimThatHasEnded(t *testing.T) {
 	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
