@@ -284,11 +284,14 @@ func TestServiceMakesShimsBeforehand(t *testing.T) {
 	}
 }
 
-// TestStoppedWarmShim stands still when it is told its role: it must not take it later,
-// beside the shim that was started in its place.
-func TestStoppedWarmShim(t *testing.T) {
-	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
-	defer p.close()
+// stoppedShim is a warm shim that stands still, and a file that it can be told to serve.
+func stoppedShim(t *testing.T, p *Pool) (*Warm, *os.File) {
+	t.Helper()
+	socket, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
 	w, err := p.start()
 	if err != nil {
 		t.Fatal(err)
@@ -296,11 +299,15 @@ func TestStoppedWarmShim(t *testing.T) {
 	if err := unix.Kill(w.Pid, unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	socket, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
+	return w, socket
+}
+
+// TestStoppedWarmShim stands still when it is told its role: it must not take it later,
+// beside the shim that was started in its place.
+func TestStoppedWarmShim(t *testing.T) {
+	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
+	defer p.close()
+	w, socket := stoppedShim(t, p)
 	if err := w.Become(Role{Args: []string{"shim"}, Dir: "/"}, socket, ""); err == nil {
 		t.Error("a stopped process takes a role")
 	}
@@ -315,18 +322,7 @@ func TestStoppedWarmShim(t *testing.T) {
 func TestRoleOfAServiceThatDied(t *testing.T) {
 	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
 	defer p.close()
-	socket, err := os.Create(filepath.Join(t.TempDir(), "socket"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	w, err := p.start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Kill(w.Pid, unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	w, socket := stoppedShim(t, p)
 	if _, _, err := w.conn.WriteMsgUnix([]byte(`{"Args":["shim"],"Dir":"/"}`), unix.UnixRights(int(socket.Fd())), nil); err != nil {
 		t.Fatal(err)
 	}
