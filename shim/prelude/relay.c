@@ -17,6 +17,9 @@
 #define START_TIMEOUT_MS 5000
 #define OTHER_TIMEOUT_MS 2000
 
+/* A service that is ending closes its files in less, however busy the machine is. */
+#define END_TIMEOUT_MS 1000
+
 static const char namespaces[][8] = {"mnt", "net", "pid", "ipc", "uts", "user", "cgroup"};
 
 /* mix adds a number to an FNV-1a hash. */
@@ -160,21 +163,45 @@ static int send_request(int sock, const struct message *m)
 	return sys_sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)m->size ? 0 : -1;
 }
 
-/*
- * await returns 1 when there is an answer, 0 when the service has gone, and -1
- * when it does neither in time.
- */
-static int await(int sock, long timeout)
+/* await returns 1 when there is something to read, or an end, 0 when that takes longer. */
+static int await(int fd, long timeout)
 {
-	struct pollfd p = {.fd = sock, .events = POLLIN};
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	long n;
 
 	do
 		n = sys_poll(&p, timeout);
 	while (n == -EINTR);
-	if (n == 0)
-		return -1;
-	return n > 0 && (p.revents & POLLIN);
+	return n != 0;
+}
+
+/*
+ * service_of returns the pid of the process at a connection's other end, or 0 where that
+ * has ended. Where it is init's, init made the socket for the service (systemd), and
+ * nobody knows who that is.
+ */
+static pid_t service_of(int sock)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return sys_peer(sock, &peer, &size) == 0 && peer.pid > 1 ? peer.pid : 0;
+}
+
+/*
+ * await_end waits until a service that broke off its connection has ended. The kernel
+ * closes the files of a process that was killed one by one: until the last is closed, a
+ * shim's socket may seem to be served, by a service that won't pass it on any more.
+ */
+static void await_end(int sock)
+{
+	pid_t service = service_of(sock);
+	long pidfd = service == 0 ? -1 : sys_pidfd_open(service);
+
+	if (pidfd < 0)
+		return;
+	(void)await(pidfd, END_TIMEOUT_MS);
+	sys_close(pidfd);
 }
 
 /*
@@ -184,11 +211,10 @@ static int await(int sock, long timeout)
  */
 static void end_service(int sock)
 {
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
+	pid_t service = service_of(sock);
 
-	if (sys_peer(sock, &peer, &size) == 0 && peer.pid > 1)
-		sys_kill(peer.pid, SIGKILL);
+	if (service != 0)
+		sys_kill(service, SIGKILL);
 }
 
 static void put(int fd, const char *data, size_t size)
@@ -241,10 +267,33 @@ static struct rlimit inherited_files;
 
 unsigned long long tango_inherited_files(void) { return inherited_files.rlim_cur; }
 
+/* ask returns where the service does not do it. */
+static void ask(int sock, struct message *m, int starting, char **envp)
+{
+	long n = -1;
+
+	if (send_request(sock, m) == 0) {
+		if (starting)
+			tango_fault(envp, "relay.asked");
+		if (await(sock, starting ? START_TIMEOUT_MS : OTHER_TIMEOUT_MS))
+			n = sys_read(sock, m->data, sizeof(m->data)); /* one packet */
+		else
+			end_service(sock);
+	}
+	if (n <= 0) {
+		await_end(sock);
+		return;
+	}
+	m->size = n;
+	if (starting)
+		tango_fault(envp, "relay.answered");
+	deliver(m);
+}
+
 void tango_relay(int argc, char **argv, char **envp)
 {
 	static struct message m;
-	int sock, answered, starting = is_start(argc, argv);
+	int sock, starting = is_start(argc, argv);
 
 	(void)sys_getrlimit(RLIMIT_NOFILE, &inherited_files); /* fails for a wrong pointer only */
 	if (!concerns_service(argc, argv) || compose(&m, argc, argv, envp) != 0)
@@ -255,20 +304,7 @@ void tango_relay(int argc, char **argv, char **envp)
 	sock = find_service(envp);
 	if (sock < 0)
 		return;
-	if (keep_input() == 0 && send_request(sock, &m) == 0) {
-		if (starting)
-			tango_fault(envp, "relay.asked");
-		answered = await(sock, starting ? START_TIMEOUT_MS : OTHER_TIMEOUT_MS);
-		if (answered == 1) {
-			long n = sys_read(sock, m.data, sizeof(m.data)); /* one packet */
-
-			m.size = n < 0 ? 0 : n;
-			if (starting)
-				tango_fault(envp, "relay.answered");
-			deliver(&m);
-		} else if (answered < 0) {
-			end_service(sock);
-		}
-	}
+	if (keep_input() == 0)
+		ask(sock, &m, starting, envp);
 	sys_close(sock);
 }

@@ -54,6 +54,7 @@ static inline long sys_close(int fd) { return sys_call(SYS_close, fd, 0, 0, 0, 0
 static inline long sys_set_name(const char *name) { return sys_call(SYS_prctl, PR_SET_NAME, (long)name, 0, 0, 0); }
 static inline long sys_getppid(void) { return sys_call(SYS_getppid, 0, 0, 0, 0, 0); }
 static inline long sys_kill(long pid, int signal) { return sys_call(SYS_kill, pid, signal, 0, 0, 0); }
+static inline long sys_pidfd_open(long pid) { return sys_call(SYS_pidfd_open, pid, 0, 0, 0, 0); }
 static inline long sys_dup3(int from, int to, int flags) { return sys_call(SYS_dup3, from, to, flags, 0, 0); }
 static inline long sys_memfd_create(const char *name, int flags) { return sys_call(SYS_memfd_create, (long)name, flags, 0, 0, 0); }
 static inline long sys_open(const char *path, int flags) { return sys_call(SYS_openat, AT_FDCWD, (long)path, flags, 0, 0); }
