@@ -101,45 +101,64 @@ func (b *bench) usual() repeat { return repeat{b.warmup, b.rounds, b.rest} }
 // few is for what is long enough to warm up everything at once.
 func (b *bench) few(n int) repeat { return repeat{min(b.warmup, 1), n, 0} }
 
-// wait is the rest before a sample.
-func (r repeat) wait(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(r.rest):
-	}
-}
-
 // compare runs something for all of some sides, in turn in every round, and returns
 // what it measured by column. The progress shows the first column.
 func (b *bench) compare(ctx context.Context, among []sides.Side, title, unit string, r repeat, do measured) ([]sides.Samples, error) {
 	var columns []sides.Samples
 	total := r.warm + r.n
 	for i := range total {
-		for _, s := range sides.Order(among, i) {
-			r.wait(ctx)
-			var values []float64
-			err := b.node.InTurn(s.Runtime(), func() (err error) {
-				values, err = do(ctx, s)
-				return err
-			})
-			if err = errors.Join(err, ctx.Err()); err != nil {
-				return nil, fmt.Errorf("%s: %w", s, err)
-			}
-			if i < r.warm {
-				continue
-			}
-			if columns == nil {
-				columns = make([]sides.Samples, len(values))
-			}
-			for c, v := range values {
-				columns[c][s] = append(columns[c][s], v)
-			}
+		round, err := b.round(ctx, among, i, r.rest, do)
+		if err != nil {
+			return nil, err
 		}
 		var sofar sides.Samples
-		if columns != nil {
+		if i >= r.warm {
+			columns = addColumns(columns, round)
 			sofar = columns[0]
 		}
 		b.progress.step(title, i+1, total, sofar, unit)
 	}
 	return columns, nil
+}
+
+// round runs something once for each of some sides, after a rest each, and returns what
+// it measured by column.
+func (b *bench) round(ctx context.Context, among []sides.Side, i int, rest time.Duration, do measured) ([]sides.Samples, error) {
+	var columns []sides.Samples
+	for _, s := range sides.Order(among, i) {
+		var values []float64
+		wait(ctx, rest)
+		err := b.node.InTurn(s.Runtime(), func() (err error) {
+			values, err = do(ctx, s)
+			return err
+		})
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return nil, fmt.Errorf("%s: %w", s, err)
+		}
+		if columns == nil {
+			columns = make([]sides.Samples, len(values))
+		}
+		for c, v := range values {
+			columns[c][s] = append(columns[c][s], v)
+		}
+	}
+	return columns, nil
+}
+
+// addColumns adds the values of another round.
+func addColumns(all, round []sides.Samples) []sides.Samples {
+	if all == nil {
+		return round
+	}
+	for c := range all {
+		all[c].Add(round[c])
+	}
+	return all
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }

@@ -39,6 +39,7 @@ type report struct {
 	Seconds  float64       `json:"seconds"`
 	Sizes    sizes         `json:"sizes"`
 	Rows     []row         `json:"rows"`
+	Growth   []growth      `json:"growth"`
 	Burst    sides.Samples `json:"burst"` // every create+start of all bursts, in ms
 	Versions [][]string    `json:"versions"`
 }

@@ -133,21 +133,17 @@ func (b *bench) plainStarts(ctx context.Context) error {
 
 // startsOverLayers measures images of few and many layers.
 func (b *bench) startsOverLayers(ctx context.Context) error {
+	var points []point
 	for _, n := range b.overLayers {
 		image, err := b.node.Image(ctx, images.Config{Layers: n})
 		if err != nil {
 			return err
 		}
-		title := fmt.Sprintf("create+start, %d %s", n, program.Plural(n, "layer"))
-		columns, err := b.lives(ctx, sides.Two, title, func(s sides.Side) harness.Spec {
+		points = append(points, point{name: fmt.Sprintf("%d %s", n, program.Plural(n, "layer")), x: n, spec: func(s sides.Side) harness.Spec {
 			spec := b.spec(s)
 			spec.Image = image
 			return spec
-		})
-		if err != nil {
-			return err
-		}
-		b.report.add(row{ID: fmt.Sprintf("layers.%d", n), Title: title, Unit: "ms", Group: "layers", X: n}, columns[0])
+		}})
 	}
-	return nil
+	return b.measureSeries(ctx, sides.Two, "layers", points)
 }

@@ -35,6 +35,10 @@ func (r *report) print(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(out)
+	for _, g := range r.Growth {
+		fmt.Fprintln(out, g)
+	}
 	_, err := fmt.Fprintf(out, "\n%s\n", r.caveat())
 	return err
 }

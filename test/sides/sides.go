@@ -45,3 +45,10 @@ func Order(among []Side, round int) []Side {
 // Samples are measured values by side, one for each round; a side that took no part
 // has none.
 type Samples [Count][]float64
+
+// Add appends another's values, side by side.
+func (s *Samples) Add(other Samples) {
+	for side, values := range other {
+		s[side] = append(s[side], values...)
+	}
+}
