@@ -56,25 +56,12 @@ func (p *Preparer) inPlace(r *Rootfs, o overlay, s step, way Way) (*overlaySpec,
 
 // findPlain sets the base to the directory that the layers lie below.
 func (o *overlaySpec) findPlain() (bool, error) {
-	groups := groupLayers(o.body.lower)
-	if len(groups) != 1 {
+	n, ok := findNest(o.body.lower)
+	if !ok {
 		return false, nil
 	}
-	base, err := findDir(groups[0].parent)
-	if err != nil {
-		return false, nil
-	}
-	for i, m := range groups[0].members {
-		at, err := findDir(o.body.lower[i])
-		if err != nil {
-			return false, nil
-		}
-		if at.mount != base.mount {
-			return false, nil
-		}
-		o.lower = append(o.lower, m.rel)
-	}
-	o.base, o.path = base, groups[0].parent
+	defer n.dir.Close()
+	o.base, o.path, o.lower = n.at, n.path, n.below
 	return true, nil
 }
 
@@ -82,6 +69,9 @@ func (o *overlaySpec) findPlain() (bool, error) {
 // id-mapped.
 func (o *overlaySpec) findShared() (bool, error) {
 	reached := reach{preparer: o.preparer, rootfs: o.rootfs, mapping: o.step.mapping}
+	if ok, err := o.findSharedNest(&reached); ok || err != nil {
+		return ok, err
+	}
 	if err := reached.open(o.body.lower); err != nil {
 		return false, err
 	}
@@ -93,6 +83,21 @@ func (o *overlaySpec) findShared() (bool, error) {
 		}
 		o.lower = append(o.lower, l.rel)
 	}
+	return true, nil
+}
+
+// findSharedNest does so where the layers are where snapshotters have them, in a nest.
+func (o *overlaySpec) findSharedNest(r *reach) (bool, error) {
+	n, ok := findNest(o.body.lower)
+	if !ok {
+		return false, nil
+	}
+	defer n.dir.Close()
+	shared, err := r.share(n.path, n.at)
+	if err != nil || !n.isBelow(shared.mount) {
+		return false, err
+	}
+	o.mount, o.lower = shared, n.below
 	return true, nil
 }
 
