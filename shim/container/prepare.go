@@ -11,6 +11,7 @@ import (
 
 	"tango/mounts/kernel"
 	"tango/mounts/mountns"
+	"tango/shim/host"
 	"tango/shim/options"
 )
 
@@ -25,7 +26,7 @@ type Prepared struct {
 // again, and told, where it matters. bundles is where the container's bundle will be.
 func Prepare(shared Shared, bundles string) *Prepared {
 	p := &Prepared{bundles: bundles}
-	p.template, _ = mountns.Open(shared.RunDir, bundles)
+	p.template, _ = host.OpenTemplate(shared.RunDir, bundles)
 	if proc, err := procfs.OpenProcRoot(); err == nil { // keeps an instance of procfs for libcontainer
 		_ = proc.Close()
 	}

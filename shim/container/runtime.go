@@ -138,7 +138,7 @@ func (r *Runtime) lean(bundle string) *mountns.Template {
 	if r.template = r.shared.Prepared.templateFor(filepath.Dir(bundle)); r.template != nil {
 		return r.template
 	}
-	t, err := mountns.Open(r.shared.RunDir, filepath.Dir(bundle))
+	t, err := host.OpenTemplate(r.shared.RunDir, filepath.Dir(bundle))
 	if err != nil {
 		log.L.WithError(err).Warn("no template mount namespace: this pod's containers start from copies of the host's mounts")
 		r.leanFailed = true

@@ -33,6 +33,8 @@ type service struct {
 	idle       time.Duration
 	releaseExe func()
 	template   *mountns.Template // nil until there is one
+	looked     bool              // whether one has been looked for
+	snapshots  string            // where snapshots were made when it was; "": not known
 	thrift     thrift
 }
 
@@ -113,15 +115,23 @@ func (s *service) enlargePages() {
 	}
 }
 
-// holdTemplate becomes a holder of the template, or makes it.
+// holdTemplate becomes a holder of the template that shims use, or makes it: another one
+// when they have said that snapshots are made elsewhere.
 func (s *service) holdTemplate() {
-	if s.template != nil {
+	snapshots, _ := os.Readlink(snapshotsLink(s.RunDir)) // not known yet
+	if s.looked && s.snapshots == snapshots {
 		return
 	}
-	var err error
-	if s.template, err = mountns.Open(s.RunDir, s.Bundles); err != nil {
+	s.looked, s.snapshots = true, snapshots
+	t, err := OpenTemplate(s.RunDir, s.Bundles)
+	if err != nil {
 		log.L.WithError(err).Warn("host service: cannot keep a template mount namespace")
+		return
 	}
+	if s.template != nil {
+		_ = s.template.Close()
+	}
+	s.template = t
 }
 
 // registries list who holds what the service keeps.
@@ -158,6 +168,7 @@ func (s *service) wait(told <-chan os.Signal) {
 			s.holdTemplate()
 		case <-tick.C:
 			s.thrift.look(s.server.asked.Load())
+			s.holdTemplate()
 			if s.used() {
 				last = time.Now()
 			}
