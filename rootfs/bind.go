@@ -46,6 +46,9 @@ func tidyPath(p string) string {
 }
 
 func hasDotDot(p string) bool {
+	if !strings.Contains(p, "..") {
+		return false
+	}
 	for part := range strings.SplitSeq(p, "/") {
 		if part == ".." {
 			return true

@@ -44,6 +44,7 @@ func findNest(layers []string) (n nest, found bool) {
 
 // find finds the layers. False says that one is missing, or on another mount.
 func (n *nest) find(members []member) bool {
+	n.below, n.layers = make([]string, 0, len(members)), make([]place, 0, len(members))
 	for _, m := range members {
 		at, err := statPlace(int(n.dir.Fd()), m.rel, 0)
 		if err != nil || at.mount != n.at.mount {

@@ -170,15 +170,16 @@ func checkNesting(layers []string) *OptionError {
 		}
 		seen[layer] = true
 	}
+	passed := make(map[string]bool) // directories that are no layers, nor lie in one
 	for _, layer := range layers {
-		if hasDotDot(layer) {
+		if layer == "/" || hasDotDot(layer) {
 			continue
 		}
-		for dir := layer; dir != "/"; {
-			dir = path.Dir(dir)
+		for dir := parentDir(layer); !passed[dir]; dir = parentDir(dir) {
 			if seen[dir] {
 				return &OptionError{Option: "lowerdir", Value: layer, Problem: fmt.Sprintf("lies inside the layer %q: overlay cannot stack a directory on its own parent", dir)}
 			}
+			passed[dir] = true
 		}
 	}
 	return nil
