@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"github.com/containerd/log"
@@ -66,18 +67,34 @@ func hasMemory(group cgroup1.Cgroup) bool {
 func (r *Runtime) watchOOM(c *Container) {
 	logger := log.G(r.oom.ctx).WithField("container_id", c.ID)
 	fault.Here("oom.watch")
+	if cgroups.Mode() != cgroups.Unified {
+		if err := c.watchMemoryV1(r.oom); err != nil {
+			logger.WithError(err).Error("cannot watch for out of memory events")
+		}
+		return
+	}
 	if err := c.openCgroup(); err != nil {
 		logger.WithError(err).Error("cannot open the container's cgroup")
 		return
 	}
-	if c.cgroup.v2 != nil {
-		enableControllers(c.cgroup.v2, logger)
-		go r.oom.watchV2(c.ID, c.cgroup.v2, logger)
-		return
+	enableControllers(c.cgroup.v2, logger)
+	go r.oom.watchV2(c.ID, c.cgroup.v2, logger)
+}
+
+// watchMemoryV1 opens the memory controller's group alone. Which other controllers there
+// are is in mountinfo, which is long on a node with many containers, and statistics that
+// nobody may ever ask for can wait for it.
+func (c *Container) watchMemoryV1(w *oomWatchers) error {
+	paths, err := c.cgroupPaths()
+	if err != nil {
+		return err
 	}
-	if err := r.oom.watchV1(c.ID, c.cgroup.v1); err != nil {
-		logger.WithError(err).Error("cannot watch for out of memory events")
+	memory := func() ([]cgroup1.Subsystem, error) { return []cgroup1.Subsystem{cgroup1.NewMemory(v1Root)}, nil }
+	group, err := cgroup1.Load(v1Path(paths), cgroup1.WithHierarchy(memory))
+	if err != nil {
+		return err
 	}
+	return w.watchV1(c.ID, group)
 }
 
 // watchV2 counts kills; the counter only rises.

@@ -33,7 +33,6 @@ func Prepare(shared Shared, bundles string) *Prepared {
 	if self, err := os.FindProcess(os.Getpid()); err == nil { // finds out, with a child, whether pidfds can be had
 		_ = self.Release()
 	}
-	_, _ = hierarchy()
 	p.rehearse()
 	p.learn()
 	return p

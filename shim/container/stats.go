@@ -77,18 +77,27 @@ func (h *cgroupHandle) open(pid int, paths map[string]string) error {
 // openCgroup is called while nobody can delete the container: before others know of it,
 // or under lifecycle.
 func (c *Container) openCgroup() error {
-	lc, err := c.object()
+	paths, err := c.cgroupPaths()
 	if err != nil {
 		return err
+	}
+	return c.cgroup.open(c.init.Pid(), paths)
+}
+
+// cgroupPaths are the container's groups by controller, as libcontainer has made them.
+func (c *Container) cgroupPaths() (map[string]string, error) {
+	lc, err := c.object()
+	if err != nil {
+		return nil, err
 	}
 	state, err := lc.State()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.cgroup.open(c.init.Pid(), state.CgroupPaths)
+	return state.CgroupPaths, nil
 }
 
-// openCgroupLate opens the cgroup if that has failed, or was too early, until now.
+// openCgroupLate opens the cgroup for whoever first asks for statistics.
 func (c *Container) openCgroupLate() error {
 	if c.cgroup.isOpen() {
 		return nil

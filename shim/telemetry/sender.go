@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"encoding/json"
 	"net"
 	"path/filepath"
 	"sync"
@@ -111,10 +110,7 @@ func (s *Sender) flush(l *link) {
 
 func (s *Sender) deliver(l *link, r Record, deadline time.Time) {
 	r.Dropped = s.Dropped()
-	data, err := json.Marshal(r)
-	if err == nil {
-		err = l.write(data, deadline)
-	}
+	err := l.write(r.encode(), deadline)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
