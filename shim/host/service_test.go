@@ -284,6 +284,29 @@ func TestServiceMakesShimsBeforehand(t *testing.T) {
 	}
 }
 
+// TestAsManyAsWereMissed are made beforehand, and one when it has been calm.
+func TestAsManyAsWereMissed(t *testing.T) {
+	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
+	defer p.close()
+	ready := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.ready)
+	}
+	const missed = 5
+	for range 1 + missed { // the first has asked before there could be any
+		if w := p.Take(); w != nil {
+			t.Error("there is one before anybody has asked")
+			w.Close()
+		}
+	}
+	eventually(t, "one more for each that was missed", func() bool { return ready() == 1+missed })
+	p.fill() // as the timer does when it is calm
+	if n := ready(); n != 1 {
+		t.Errorf("%d are left, want one", n)
+	}
+}
+
 // stoppedShim is a warm shim that stands still, and a file that it can be told to serve.
 func stoppedShim(t *testing.T, p *Pool) (*Warm, *os.File) {
 	t.Helper()
