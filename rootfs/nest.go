@@ -8,8 +8,9 @@ import (
 	"tango/mounts/kernel"
 )
 
-// nest is a directory that all layers lie below, on its own mount. To find layers from
-// there takes a third of what it takes to open each by its path: 4 µs instead of 10.
+// nest is a directory that all layers lie below, on its own mount. To find them from there,
+// without opening any, takes half as long as to open each by its path: 0.6 instead of 1.0 ms
+// for a hundred layers that nobody has looked at for a while.
 type nest struct {
 	path   string
 	dir    *os.File // only a place to look from; whoever has found the nest closes it

@@ -27,8 +27,8 @@ const (
 	maxDefer = 500 * time.Millisecond
 	// maxWarm bounds how many wait. More than one do when starts come faster than
 	// they are replaced: one more for each that has found none, 2.7 MB each, until it is
-	// calm. Containers that start in numbers come in waves, and of a wave's CPU time a
-	// third is for shims to start up.
+	// calm. Containers that start in numbers come in waves, which are bound by the
+	// processors: with 16 a wave of 100 takes 0.92 of the time that it takes with four.
 	maxWarm = 16
 	// calm is for how long nobody must have asked until one is enough again.
 	calm = 10 * time.Second
