@@ -31,7 +31,7 @@ const (
 	// processors: with 16 a wave of 100 takes 0.92 of the time that it takes with four.
 	maxWarm = 16
 	// calm is for how long nobody must have asked until one is enough again.
-	calm = 10 * time.Second
+	calm = 30 * time.Second
 )
 
 // Pool holds warm shims: processes of this binary that have started up and wait to
