@@ -26,12 +26,12 @@ const (
 	// faster than it passes, there would never be a warm shim again.
 	maxDefer = 500 * time.Millisecond
 	// maxWarm bounds how many wait. More than one do when starts come faster than
-	// they are replaced: one more for each that has found none, 2.7 MB each, until it is
-	// calm. Containers that start in numbers come in waves, which are bound by the
+	// they are replaced: one more for each that has found none, 2.7 MB each, which go one
+	// by one when it is calm. Containers that start in numbers come in waves, which are bound by the
 	// processors: with 16 a wave of 100 takes 0.92 of the time that it takes with four.
 	maxWarm = 16
-	// calm is for how long nobody must have asked until one is enough again.
-	calm = 30 * time.Second
+	// fade is after which time without a question one of several goes: a wave may follow.
+	fade = time.Second
 )
 
 // Pool holds warm shims: processes of this binary that have started up and wait to
@@ -96,8 +96,8 @@ func (p *Pool) deferFill() {
 	p.refill.Reset(min(refillDelay, max(0, maxDefer-time.Since(p.since))))
 }
 
-// fill starts one more if one is missing. When all are there and nobody has asked
-// for a while, one is enough.
+// fill starts one more if one is missing. When all are there, and so nobody has asked for
+// a while, it lets one of several go.
 func (p *Pool) fill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,12 +107,13 @@ func (p *Pool) fill() {
 	case len(p.ready)+p.coming < p.want:
 		p.coming++
 		go p.add()
-	default:
-		p.want = 1
+	case p.want > 1:
+		p.want--
 		for len(p.ready) > p.want {
 			p.ready[0].Close()
 			p.ready = p.ready[1:]
 		}
+		p.refill.Reset(fade)
 	}
 }
 
@@ -138,7 +139,7 @@ func (p *Pool) add() {
 func (p *Pool) untilNext() time.Duration {
 	switch {
 	case len(p.ready)+p.coming >= p.want:
-		return calm
+		return fade
 	case p.since.IsZero():
 		return 0
 	default:
