@@ -30,7 +30,9 @@ const (
 	// by one when it is calm. Containers that start in numbers come in waves, which are bound by the
 	// processors: with 16 a wave of 100 takes 0.92 of the time that it takes with four.
 	maxWarm = 16
-	// fade is after which time without a question one of several goes: a wave may follow.
+	// calm is for how long nobody must have asked until the first of several goes, since
+	// another wave may follow, and fade when each other one does.
+	calm = 5 * time.Second
 	fade = time.Second
 )
 
@@ -139,7 +141,7 @@ func (p *Pool) add() {
 func (p *Pool) untilNext() time.Duration {
 	switch {
 	case len(p.ready)+p.coming >= p.want:
-		return fade
+		return calm
 	case p.since.IsZero():
 		return 0
 	default:
