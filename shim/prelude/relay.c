@@ -176,9 +176,9 @@ static int await(int fd, long timeout)
 }
 
 /*
- * service_of returns the pid of the process at a connection's other end, or 0 where that
- * has ended. Where it is init's, init made the socket for the service (systemd), and
- * nobody knows who that is.
+ * service_of returns the pid of the process at a connection's other end, which may have ended,
+ * or 0 where that can't be told: init's says that init made the socket for the service
+ * (systemd).
  */
 static pid_t service_of(int sock)
 {
@@ -189,7 +189,8 @@ static pid_t service_of(int sock)
 }
 
 /*
- * await_end waits until a service that broke off its connection has ended. The kernel
+ * await_end waits until a service that broke off its connection has ended, which one that
+ * refuses what it is sent does not: that is given up soon. The kernel
  * closes the files of a process that was killed one by one: until the last is closed, a
  * shim's socket may seem to be served, by a service that won't pass it on any more.
  */
