@@ -25,15 +25,6 @@ const (
 	// maxDefer bounds how often that delay begins anew: where containers start
 	// faster than it passes, there would never be a warm shim again.
 	maxDefer = 500 * time.Millisecond
-	// maxWarm bounds how many wait. More than one do when starts come faster than
-	// they are replaced: one more for each that has found none, 2.7 MB each, which go one
-	// by one when it is calm. Containers that start in numbers come in waves, which are bound by the
-	// processors: with 16 a wave of 100 takes 0.92 of the time that it takes with four.
-	maxWarm = 16
-	// calm is for how long nobody must have asked until the first of several goes, since
-	// another wave may follow, and fade when each other one does.
-	calm = 5 * time.Second
-	fade = time.Second
 )
 
 // Pool holds warm shims: processes of this binary that have started up and wait to
@@ -47,8 +38,7 @@ type Pool struct {
 	mu     sync.Mutex // guards the following
 	ready  []*Warm
 	coming int
-	want   int
-	asked  bool // whether somebody has ever
+	demand demand
 	refill *time.Timer
 	since  time.Time // when somebody first asked after the last fill
 	closed bool
@@ -59,7 +49,7 @@ type Pool struct {
 // newPool returns a pool that is empty until somebody has asked: who runs with a run
 // directory that the relay doesn't know never will.
 func newPool(ctx context.Context, c Config, own cgroup) *Pool {
-	p := &Pool{Config: c, cgroup: own, want: 1, reaper: newReaper(ctx)}
+	p := &Pool{Config: c, cgroup: own, demand: newDemand(memory()), reaper: newReaper(ctx)}
 	var err error
 	if p.init, err = initexe.Open(); err != nil {
 		p.warn(err)
@@ -78,10 +68,7 @@ func (p *Pool) Take() *Warm {
 	}
 	p.deferFill()
 	if len(p.ready) == 0 {
-		if p.asked {
-			p.want = min(p.want+1, maxWarm)
-		}
-		p.asked = true
+		p.demand.missed()
 		return nil
 	}
 	w := p.ready[0]
@@ -99,25 +86,27 @@ func (p *Pool) deferFill() {
 }
 
 // fill starts one more if one is missing. When all are there, and so nobody has asked for
-// a while, it lets one of several go.
+// a while, it lets some go.
 func (p *Pool) fill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.since = time.Time{}
 	switch {
 	case p.closed:
-	case len(p.ready)+p.coming < p.want:
+	case p.missing():
 		p.coming++
 		go p.add()
-	case p.want > 1:
-		p.want--
-		for len(p.ready) > p.want {
-			p.ready[0].Close()
-			p.ready = p.ready[1:]
-		}
+	case p.coming > 0: // not calm yet: add goes on from here
+	case p.demand.calmed():
 		p.refill.Reset(fade)
 	}
+	for len(p.ready) > p.demand.want {
+		p.ready[0].Close()
+		p.ready = p.ready[1:]
+	}
 }
+
+func (p *Pool) missing() bool { return len(p.ready)+p.coming < p.demand.want }
 
 // add starts a warm shim and waits until it is ready.
 func (p *Pool) add() {
@@ -140,7 +129,7 @@ func (p *Pool) add() {
 // started as soon as the last one is ready.
 func (p *Pool) untilNext() time.Duration {
 	switch {
-	case len(p.ready)+p.coming >= p.want:
+	case !p.missing():
 		return calm
 	case p.since.IsZero():
 		return 0
