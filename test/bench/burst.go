@@ -58,6 +58,25 @@ func (b *bench) burstsOverConcurrency(ctx context.Context) error {
 	return nil
 }
 
+// firstBursts measures bursts that come after a calm. What a runtime keeps ready for the
+// next container after many have started is gone then.
+func (b *bench) firstBursts(ctx context.Context) error {
+	title := fmt.Sprintf("first burst of %d after %s", b.burst, b.calm)
+	columns, err := b.compare(ctx, sides.Two, title, "ms", repeat{n: b.calmBursts, rest: b.calm}, func(ctx context.Context, s sides.Side) ([]float64, error) {
+		took, starts, err := b.oneBurst(ctx, s, b.burst, b.concurrency)
+		if err != nil {
+			return nil, err
+		}
+		return []float64{took.starts, stats.QuantileOf(starts, 0.99)}, nil
+	})
+	if err != nil {
+		return err
+	}
+	b.report.add(row{ID: "calm", Title: title + ": wall time", Unit: "ms"}, columns[0])
+	b.report.add(row{ID: "calm.p99", Title: "  p99 of create+start", Unit: "ms"}, columns[1])
+	return nil
+}
+
 // walls are the wall times of a burst, in milliseconds, and when that was, on the
 // clock of program.Now.
 type walls struct {

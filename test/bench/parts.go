@@ -27,6 +27,7 @@ var privateParts = []part{
 	{"calls", (*bench).mountCalls},
 	{"concurrency", (*bench).burstsOverConcurrency},
 	{"burst", (*bench).allBursts},
+	{"calm", (*bench).firstBursts},
 	{"beside", (*bench).besideBursts},
 	{"running", (*bench).startsOverRunning},
 	{"memory", (*bench).memory},

@@ -23,6 +23,8 @@ type settings struct {
 	restarts    int           // rounds of restarts
 	settle      time.Duration // how long shims are left alone before their memory is read
 	rest        time.Duration // how long the machine is left alone before each sample of what runs one at a time
+	calmBursts  int           // rounds of first bursts after a calm
+	calm        time.Duration // how long nothing starts before those
 
 	overLayers      program.Ints // layers of the series
 	overMounts      program.Ints // mounts on the host, of the series
@@ -52,7 +54,8 @@ func parseSettings(args []string) (settings, error) {
 		overLayers: program.Ints{1, 10, 25, 50, 100}, overMounts: program.Ints{20, 1000, 2500, 5000},
 		overRunning: program.Ints{2, 50, 100, 200}, overConcurrency: program.Ints{1, 4, 16, 32},
 		rounds: 30, warmup: 3, layers: 50, burst: 100, concurrency: 16, bursts: 8, pods: 100, restarts: 8,
-		settle: 20 * time.Second, rest: 100 * time.Millisecond, curveBurst: 32, curveBursts: 6, exec: []string{"/bin/true"},
+		settle: 20 * time.Second, rest: 100 * time.Millisecond, curveBurst: 32, curveBursts: 6,
+		calmBursts: 5, calm: 20 * time.Second, exec: []string{"/bin/true"},
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	s.sizes(fs)
@@ -61,6 +64,8 @@ func parseSettings(args []string) (settings, error) {
 	fs.IntVar(&s.restarts, "restarts", s.restarts, "measured restarts of containerd, of each side")
 	fs.Var(&s.overLayers, "over-layers", "`numbers` of layers of the series")
 	fs.Var(&s.overMounts, "over-mounts", "`numbers` of mounts on the host of the series")
+	fs.IntVar(&s.calmBursts, "calm-bursts", s.calmBursts, "measured first bursts after a calm, of each side")
+	fs.DurationVar(&s.calm, "calm", s.calm, "how long nothing starts before each of them")
 	fs.StringVar(&s.crun, "crun", crunAuto, "`program` to compare with, too: auto is crun if it is in PATH, none is without")
 	if err := program.Parse(fs, args); err != nil {
 		return s, err
@@ -107,6 +112,7 @@ var quickSizes = map[string]string{
 	"rounds": "3", "warmup": "1", "layers": "5", "burst": "6", "concurrency": "3", "bursts": "2",
 	"pods": "12", "restarts": "2", "settle": "6s", "rest": "10ms", "over-layers": "1,5", "over-mounts": "20,200",
 	"over-running": "2,6", "over-concurrency": "1,4", "series-burst": "4", "series-bursts": "2",
+	"calm-bursts": "2", "calm": "1s",
 }
 
 // shrink sets the sizes of a quick run, but for the flags that were given.

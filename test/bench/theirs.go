@@ -42,7 +42,7 @@ const theirNamespace = "tango-bench"
 func parseNode(args []string) (*theirs, settings, error) {
 	s := settings{
 		rounds: 20, warmup: 3, layers: 50, burst: 50, concurrency: 16, bursts: 6, pods: 20, restarts: 1,
-		settle: 5 * time.Second, curveBurst: 16, curveBursts: 6,
+		settle: 20 * time.Second, curveBurst: 16, curveBursts: 6,
 		overRunning: program.Ints{2, 25, 50}, overConcurrency: program.Ints{1, 4, 16},
 	}
 	t := &theirs{}
