@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	"tango/test/program"
@@ -31,14 +28,9 @@ func (b *bench) infos(ctx context.Context) error {
 	return nil
 }
 
-// info runs a shim with -info, with the stock runtime in its path.
+// info runs a shim with -info.
 func (b *bench) info(ctx context.Context, shim string) (float64, error) {
-	runc, err := b.node.Tool("runc")
-	if err != nil {
-		return 0, err
-	}
-	cmd := exec.CommandContext(ctx, shim, "-info")
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(runc)+":"+os.Getenv("PATH"))
+	cmd := b.node.InfoCommand(ctx, shim)
 	began := time.Now()
 	out, err := cmd.Output()
 	took := program.Milliseconds(time.Since(began))

@@ -32,3 +32,12 @@ func (n *Node) ShimCommand(ctx context.Context, shim, id, bundle string) (*exec.
 	cmd.Stdin = bytes.NewReader(params)
 	return cmd, nil
 }
+
+// InfoCommand is how containerd asks a shim what its runtime can do: in its own environment,
+// with the runtime's options, here none, as standard input.
+func (n *Node) InfoCommand(ctx context.Context, shim string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, shim, "-info")
+	cmd.Env = n.environ()
+	cmd.Stdin = bytes.NewReader(nil)
+	return cmd
+}
