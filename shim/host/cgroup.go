@@ -64,6 +64,27 @@ func openDir(dir string) (*os.File, error) {
 	return os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
 }
 
+// inOwnCgroup makes a service's cgroup and has something born in it. Until then whoever
+// sweeps may take it away, as a delete does that no service answers; then it is made anew.
+func (c Config) inOwnCgroup(start func(own *os.File) error) (err error) {
+	for range 3 {
+		err = c.onceInOwnCgroup(start)
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
+			return err
+		}
+	}
+	return err
+}
+
+func (c Config) onceInOwnCgroup(start func(own *os.File) error) error {
+	own, err := c.makeCgroup()
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	return start(own)
+}
+
 // makeCgroup makes a service's cgroup below this process's, for the service to be born in.
 func (c Config) makeCgroup() (*os.File, error) {
 	_, dir, err := unifiedCgroup()

@@ -3,8 +3,11 @@ package host
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/containerd/cgroups/v3"
@@ -71,6 +74,29 @@ func TestServiceHasACgroup(t *testing.T) {
 	ended(t, pid)
 	if _, err := os.Lstat(filepath.Join(dir, c.cgroupName())); !os.IsNotExist(err) {
 		t.Errorf("the service has ended, and its cgroup: %v", err)
+	}
+}
+
+// A cgroup that somebody sweeps away before the service is born in it is made anew.
+func TestServiceHasACgroupThatWasSwept(t *testing.T) {
+	needUnified(t)
+	c := Config{RunDir: t.TempDir(), Relay: "swept.relay"}
+	var tries int
+	var born string
+	err := c.inOwnCgroup(func(own *os.File) error {
+		if tries++; tries < 3 {
+			SweepCgroups()
+		}
+		cmd := exec.Command("/bin/cat", "/proc/self/cgroup")
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+		bornIn(cmd, own)
+		out, err := cmd.Output()
+		born = string(out)
+		return err
+	})
+	defer SweepCgroups()
+	if err != nil || tries != 3 || !strings.Contains(born, "/"+c.cgroupName()+"\n") {
+		t.Errorf("at try %d a process is born in %q, %v; want the service's cgroup at the third", tries, born, err)
 	}
 }
 

@@ -33,11 +33,8 @@ func Start(c Config, exe *os.File, env []string) error {
 		return err
 	}
 	_ = lock.Close() // the service takes it; of two, the second ends
-	if own, err := c.makeCgroup(); err == nil {
-		defer own.Close()
-		if c.execute(exe, env, own) == nil {
-			return nil
-		}
+	if c.inOwnCgroup(func(own *os.File) error { return c.execute(exe, env, own) }) == nil {
+		return nil
 	}
 	return c.execute(exe, env, nil)
 }
