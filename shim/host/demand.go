@@ -15,17 +15,17 @@ const (
 	// warmShare is the part of the machine's memory that all of them may have: one in so many.
 	warmShare = 100
 
-	// calm is for how long nobody must have asked until half of them go, since another wave
-	// may follow, and fade is how long it is until the next half goes: from 64 to one it
-	// takes 14 s.
-	calm = 8 * time.Second
+	// calm is for how long after a wave as many wait as it would have taken, since another
+	// may follow. Then half of them go, and each fade another half: the 63 that are too
+	// many are gone 17 s after the wave.
+	calm = 12 * time.Second
 	fade = time.Second
 )
 
 // demand is how many warm shims shall wait. One does, always, once somebody has asked.
 // Containers that start in numbers come in waves, which are bound by the processors, and
-// a warm shim spares a start a fifth of its CPU time. So each one that finds none has
-// the next wave find one more; when it is calm, they go.
+// a warm shim spares a start a fifth of its CPU time. So each start that finds none has
+// the next wave find one more; and when there are no waves, they go.
 type demand struct {
 	want  int
 	most  int
@@ -43,9 +43,13 @@ func (d *demand) missed() {
 	d.asked = true
 }
 
-// calmed takes note that nobody has asked for a while, and tells whether still fewer shall
-// wait after another while.
-func (d *demand) calmed() (again bool) {
+// wave tells whether so many starts have come at once that only left are left: more than
+// half are gone. A start now and then is none, whatever a wave has had wait.
+func (d *demand) wave(left int) bool { return d.want > 1 && 2*(d.want-left) > d.want }
+
+// shrink takes note that there has been no wave for a while, and tells whether still fewer
+// shall wait after another while.
+func (d *demand) shrink() (again bool) {
 	d.want = (d.want + 1) / 2
 	return d.want > 1
 }

@@ -22,17 +22,38 @@ func TestDemandFollowsWaves(t *testing.T) {
 	}
 }
 
-func TestDemandFadesWhenCalm(t *testing.T) {
+func TestDemandShrinksWhenCalm(t *testing.T) {
 	d := demand{want: mostWarm, most: mostWarm}
 	steps := 1
-	for d.calmed() {
+	for d.shrink() {
 		steps++
 	}
 	if d.want != 1 || steps != 6 {
 		t.Errorf("%d shall wait after %d steps, want 1 after 6", d.want, steps)
 	}
-	if d.calmed() || d.want != 1 {
+	if d.shrink() || d.want != 1 {
 		t.Errorf("%d shall wait in the end, want 1", d.want)
+	}
+}
+
+// Who starts a container every few seconds must not keep what a wave has called for.
+func TestDemandTellsWavesFromSingleStarts(t *testing.T) {
+	for _, c := range []struct {
+		want, left int
+		wave       bool
+	}{
+		{1, 0, false}, // the usual case: one waits, one is taken
+		{2, 1, false},
+		{2, 0, true},
+		{64, 63, false},
+		{64, 32, false},
+		{64, 31, true},
+		{64, 0, true},
+	} {
+		d := demand{want: c.want, most: mostWarm}
+		if got := d.wave(c.left); got != c.wave {
+			t.Errorf("of %d that shall wait %d are left: a wave is %v, want %v", c.want, c.left, got, c.wave)
+		}
 	}
 }
 

@@ -39,8 +39,9 @@ type Pool struct {
 	ready  []*Warm
 	coming int
 	demand demand
-	refill *time.Timer
-	since  time.Time // when somebody first asked after the last fill
+	refill *time.Timer // until the next is started
+	thin   *time.Timer // until some go
+	since  time.Time   // when somebody first asked after the last fill
 	closed bool
 	warned bool
 	reaper *reaper
@@ -56,6 +57,8 @@ func newPool(ctx context.Context, c Config, own cgroup) *Pool {
 	}
 	p.refill = time.AfterFunc(refillDelay, p.fill)
 	p.refill.Stop()
+	p.thin = time.AfterFunc(calm, p.thinOut)
+	p.thin.Stop()
 	return p
 }
 
@@ -67,8 +70,19 @@ func (p *Pool) Take() *Warm {
 		return nil
 	}
 	p.deferFill()
-	if len(p.ready) == 0 {
+	w := p.pop()
+	if w == nil {
 		p.demand.missed()
+	}
+	if p.demand.wave(len(p.ready)) {
+		p.thin.Reset(calm)
+	}
+	return w
+}
+
+// pop takes the first of those that are ready, or nil.
+func (p *Pool) pop() *Warm {
+	if len(p.ready) == 0 {
 		return nil
 	}
 	w := p.ready[0]
@@ -85,28 +99,30 @@ func (p *Pool) deferFill() {
 	p.refill.Reset(min(refillDelay, max(0, maxDefer-time.Since(p.since))))
 }
 
-// fill starts one more if one is missing. When all are there, and so nobody has asked for
-// a while, it lets some go.
+// fill starts one more if one is missing.
 func (p *Pool) fill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.since = time.Time{}
-	switch {
-	case p.closed:
-	case p.missing():
+	if !p.closed && p.missing() {
 		p.coming++
 		go p.add()
-	case p.coming > 0: // not calm yet: add goes on from here
-	case p.demand.calmed():
-		p.refill.Reset(fade)
-	}
-	for len(p.ready) > p.demand.want {
-		p.ready[0].Close()
-		p.ready = p.ready[1:]
 	}
 }
 
 func (p *Pool) missing() bool { return len(p.ready)+p.coming < p.demand.want }
+
+// thinOut lets some go: there has been no wave for a while.
+func (p *Pool) thinOut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed && p.demand.shrink() {
+		p.thin.Reset(fade)
+	}
+	for len(p.ready) > p.demand.want {
+		p.pop().Close()
+	}
+}
 
 // add starts a warm shim and waits until it is ready.
 func (p *Pool) add() {
@@ -117,24 +133,22 @@ func (p *Pool) add() {
 	switch {
 	case err != nil:
 		p.warnLocked(fmt.Errorf("no shim could be started beforehand: %w", err))
-	case p.closed:
+	case p.closed || len(p.ready) >= p.demand.want: // fewer are wanted meanwhile
 		w.Close()
 	default:
 		p.ready = append(p.ready, w)
-		p.refill.Reset(p.untilNext())
+		p.fillOn()
 	}
 }
 
-// untilNext is when to look again how many there are: while nobody asks, the next is
-// started as soon as the last one is ready.
-func (p *Pool) untilNext() time.Duration {
+// fillOn starts the next that is missing: while nobody asks, as soon as the last one is ready.
+func (p *Pool) fillOn() {
 	switch {
 	case !p.missing():
-		return calm
 	case p.since.IsZero():
-		return 0
+		p.refill.Reset(0)
 	default:
-		return refillDelay
+		p.refill.Reset(refillDelay)
 	}
 }
 
@@ -204,6 +218,7 @@ func (p *Pool) close() {
 	defer p.mu.Unlock()
 	p.closed = true
 	p.refill.Stop()
+	p.thin.Stop()
 	for _, w := range p.ready {
 		w.Close()
 	}

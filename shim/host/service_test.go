@@ -284,7 +284,7 @@ func TestServiceMakesShimsBeforehand(t *testing.T) {
 	}
 }
 
-// TestAsManyAsWereMissed are made beforehand, and go one by one when it is calm.
+// TestAsManyAsWereMissed are made beforehand, and go, half at a time, when it is calm.
 func TestAsManyAsWereMissed(t *testing.T) {
 	p := newPool(t.Context(), Config{RunDir: t.TempDir()}, cgroup{})
 	defer p.close()
@@ -301,11 +301,11 @@ func TestAsManyAsWereMissed(t *testing.T) {
 		}
 	}
 	eventually(t, "one more for each that was missed", func() bool { return ready() == 1+missed })
-	for range missed {
-		p.fill() // as the timer does
-	}
-	if n := ready(); n != 1 {
-		t.Errorf("%d are left, want one", n)
+	for _, want := range []int{3, 2, 1, 1} {
+		p.thinOut() // as the timer does
+		if n := ready(); n != want {
+			t.Errorf("%d are left, want %d", n, want)
+		}
 	}
 }
 

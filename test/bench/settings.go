@@ -55,7 +55,7 @@ func parseSettings(args []string) (settings, error) {
 		overRunning: program.Ints{2, 50, 100, 200}, overConcurrency: program.Ints{1, 4, 16, 32},
 		rounds: 30, warmup: 3, layers: 50, burst: 100, concurrency: 16, bursts: 8, pods: 100, restarts: 8,
 		settle: 20 * time.Second, rest: 100 * time.Millisecond, curveBurst: 32, curveBursts: 6,
-		calmBursts: 5, calm: 20 * time.Second, exec: []string{"/bin/true"},
+		calmBursts: 6, calm: 20 * time.Second, exec: []string{"/bin/true"},
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	s.sizes(fs)
