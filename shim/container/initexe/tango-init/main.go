@@ -18,5 +18,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "tango-init is what containerd-shim-tango-v2 starts containers with; it does nothing else")
 		os.Exit(1)
 	}
+	rehearse()
 	libcontainer.Init()
 }
