@@ -16,6 +16,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/sys"
 
 	"tango/mounts/fault"
+	"tango/shim/container/initexe"
 	"tango/shim/container/sealed"
 	"tango/shim/host"
 	"tango/shim/options"
@@ -109,12 +110,17 @@ func (d *daemon) startService() {
 // startProcess starts the daemon with the socket as its fd 3. If it can't be
 // placed where it belongs, it is killed again.
 func (d *daemon) startProcess(socket *shimSocket) error {
+	place, err := initexe.Reserve()
+	if err != nil {
+		return fmt.Errorf("cannot start the shim: %w", err)
+	}
+	defer place.Close()
 	cmd := &exec.Cmd{
 		Path:        host.PathOf(d.exe.File),
 		Args:        d.role.Args,
 		Dir:         d.role.Dir,
 		Env:         d.role.Env,
-		ExtraFiles:  d.inherited(socket.file),
+		ExtraFiles:  d.inherited(socket.file, place),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if err := d.execute(cmd, socket.path()); err != nil {
@@ -127,10 +133,11 @@ func (d *daemon) startProcess(socket *shimSocket) error {
 	return nil
 }
 
-// inherited are the daemon's descriptors from 3 on.
-func (d *daemon) inherited(socket *os.File) []*os.File {
+// inherited are the daemon's descriptors from 3 on. place keeps that of what containers
+// start from where that isn't there yet.
+func (d *daemon) inherited(socket, place *os.File) []*os.File {
 	if d.caller.warm == nil {
-		return []*os.File{socket}
+		return []*os.File{socket, place}
 	}
 	return d.caller.warm.Inherited(socket)
 }

@@ -15,6 +15,7 @@ import (
 	"tango/mounts/fault"
 	"tango/mounts/service"
 	"tango/rootfs"
+	"tango/shim/container/initexe"
 	"tango/shim/options"
 	"tango/shim/stdio"
 	"tango/shim/telemetry"
@@ -217,6 +218,7 @@ func (c *creation) launch(ctx context.Context) (*libcontainer.Process, error) {
 	}
 	attachIO(p, c.init.io)
 	p.Init = true
+	initexe.Adopt(c.rt.shared.Executables)
 	if err := c.startFirst(p); err != nil {
 		return nil, createError(c.sources.restore(err))
 	}

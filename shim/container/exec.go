@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tango/mounts/fault"
+	"tango/shim/container/initexe"
 	"tango/shim/stdio"
 	"tango/shim/telemetry"
 )
@@ -29,6 +30,7 @@ func (c *Container) Exec(req ExecRequest) (*Process, error) {
 	if err := c.init.ownState().allows(opExec); err != nil {
 		return nil, err
 	}
+	PrimeCgroups() // it is about to be started
 	if err := fault.Point("exec.add"); err != nil {
 		return nil, err
 	}
@@ -45,7 +47,6 @@ func (c *Container) Exec(req ExecRequest) (*Process, error) {
 		return nil, fmt.Errorf("id %s: %w", req.ID, errdefs.ErrAlreadyExists)
 	}
 	c.execs[req.ID] = p
-	PrimeCgroups() // it is about to be started
 	return p, nil
 }
 
@@ -173,6 +174,7 @@ func (p *Process) launch() (*libcontainer.Process, error) {
 		return nil, errors.New("cannot exec in a paused container")
 	}
 	attachIO(lp, p.io)
+	initexe.Adopt(p.c.rt.shared.Executables)
 	return lp, lc.Start(lp)
 }
 

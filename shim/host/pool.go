@@ -33,6 +33,7 @@ type Pool struct {
 	Config Config // of the service
 
 	init   *os.File // what containers start from, for shims to inherit, or nil
+	unlist func()   // has init no longer be there for other shims
 	cgroup cgroup   // says where shims begin
 
 	mu     sync.Mutex // guards the following
@@ -50,9 +51,8 @@ type Pool struct {
 // newPool returns a pool that is empty until somebody has asked: who runs with a run
 // directory that the relay doesn't know never will.
 func newPool(ctx context.Context, c Config, own cgroup) *Pool {
-	p := &Pool{Config: c, cgroup: own, demand: newDemand(memory()), reaper: newReaper(ctx)}
-	var err error
-	if p.init, err = initexe.Open(); err != nil {
+	p := &Pool{Config: c, cgroup: own, demand: newDemand(memory()), reaper: newReaper(ctx), unlist: func() {}}
+	if err := p.openInit(); err != nil {
 		p.warn(err)
 	}
 	p.refill = time.AfterFunc(refillDelay, p.fill)
@@ -60,6 +60,18 @@ func newPool(ctx context.Context, c Config, own cgroup) *Pool {
 	p.thin = time.AfterFunc(calm, p.thinOut)
 	p.thin.Stop()
 	return p
+}
+
+// openInit gets ready what containers start from, also for shims that no service has started.
+func (p *Pool) openInit() (err error) {
+	if p.init, err = initexe.Open(); err != nil || p.Config.Executables == "" {
+		return err
+	}
+	unlist, err := initexe.Share(p.init, p.Config.Executables)
+	if err == nil {
+		p.unlist = unlist
+	}
+	return err
 }
 
 // Take hands out a warm shim, or nil if none is ready.
@@ -223,6 +235,7 @@ func (p *Pool) close() {
 		w.Close()
 	}
 	p.ready = nil
+	p.unlist()
 	if p.init != nil {
 		_ = p.init.Close()
 	}

@@ -7,8 +7,8 @@
 // point (package prelude) goes on as the program in a sealed memfd that the shim holds
 // as the descriptor FD. A second exec of a static binary costs 0.3 ms.
 //
-// Where there is no such descriptor (a shim that no host service has started), or no
-// program has been embedded, the shim's binary is init itself, as in runc.
+// Where there is no such program (in a shim that no host service has started, until there
+// is a service; or where none has been embedded) the shim's binary is init itself, as in runc.
 package initexe
 
 import (
@@ -19,11 +19,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 
 	"github.com/opencontainers/runc/libcontainer/exeseal"
 	"golang.org/x/sys/unix"
 
 	"tango/mounts/fault"
+	"tango/mounts/pidref"
 	"tango/shim/prelude"
 )
 
@@ -74,10 +76,57 @@ func unpackedSize(packed io.ReadSeeker) (int64, error) {
 	return int64(binary.LittleEndian.Uint32(size[:])), err
 }
 
-// Keep has what this process inherited as FD, if it is the program, stay there and
-// be closed in whatever is executed. It is called before the first child is.
+// registry lists who holds the program that goes with the sealed binary that executables
+// lists the holders of.
+func registry(executables pidref.Dir) pidref.Dir { return executables + ".init" }
+
+// Share lists this process as a holder of the program, for shims that it has not started.
+// remove takes it off the list.
+func Share(program *os.File, executables pidref.Dir) (remove func(), _ error) {
+	dir := registry(executables)
+	drop, err := dir.Add(os.Getpid(), fmt.Sprintf("fd/%d", program.Fd()), program)
+	if err != nil {
+		return nil, fmt.Errorf("cannot register what containers start from: %w", err)
+	}
+	return func() { drop(); dir.Sweep() }, nil
+}
+
+// Reserve returns what a shim is to inherit as FD that is started without the program:
+// it keeps the place for [Adopt]. The caller closes it.
+func Reserve() (*os.File, error) { return os.Open(os.DevNull) }
+
+// lacking tells that FD is reserved, and not the program yet.
+var lacking atomic.Bool
+
+// Keep has what this process inherited as FD, if it is the program or kept for it, stay
+// there and be closed in whatever is executed. It is called before the first child is.
 func Keep() {
-	if seals, err := unix.FcntlInt(FD, unix.F_GET_SEALS, 0); err == nil && seals != 0 {
+	seals, err := unix.FcntlInt(FD, unix.F_GET_SEALS, 0)
+	lacking.Store(isReserved())
+	if lacking.Load() || err == nil && seals != 0 {
 		unix.CloseOnExec(FD)
+	}
+}
+
+// isReserved tells whether FD is the null device (Documentation/admin-guide/devices.txt).
+func isReserved() bool {
+	var st unix.Stat_t
+	err := unix.Fstat(FD, &st)
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3)
+}
+
+// Adopt has a shim that was started without the program take it over from a process that
+// shares it, once there is one. A shim that has it, as nearly all do, does nothing.
+func Adopt(executables pidref.Dir) {
+	if !lacking.Load() || executables == "" {
+		return
+	}
+	f := registry(executables).Open(exeseal.IsCloned)
+	if f == nil {
+		return
+	}
+	defer f.Close()
+	if unix.Dup3(int(f.Fd()), FD, unix.O_CLOEXEC) == nil {
+		lacking.Store(false)
 	}
 }
