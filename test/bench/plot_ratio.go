@@ -65,8 +65,11 @@ func (r *report) between(line row) bool {
 // rowName names a row without the rows above it.
 func rowName(line row) string {
 	name := strings.TrimSpace(line.Title)
-	if strings.HasPrefix(line.ID, "burst.") {
-		name = "burst: " + name
+	switch {
+	case strings.HasPrefix(line.ID, "burst."):
+		return "burst: " + name
+	case strings.HasPrefix(line.ID, "calm."):
+		return "first burst: " + name
 	}
 	return name
 }
